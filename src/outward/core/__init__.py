@@ -1,0 +1,50 @@
+"""The words that every room uses, and nothing that does I/O."""
+
+from outward.core.canonical import (
+    CanonicalPath,
+    canonical_authority,
+    canonical_host,
+    canonical_path,
+    canonical_query,
+)
+from outward.core.errors import (
+    ClientError,
+    HostError,
+    JournalUnavailable,
+    OutwardError,
+    PolicyError,
+    Problem,
+    SecretUnavailable,
+    UpstreamError,
+)
+from outward.core.event import Event
+from outward.core.request import Request
+from outward.core.rule import Action, Destination, Injection, Rule
+from outward.core.secret import Secret
+from outward.core.verdict import STATUS_OF_CODE, Code, Verdict
+
+__all__ = [
+    "STATUS_OF_CODE",
+    "Action",
+    "CanonicalPath",
+    "ClientError",
+    "Code",
+    "Destination",
+    "Event",
+    "HostError",
+    "Injection",
+    "JournalUnavailable",
+    "OutwardError",
+    "PolicyError",
+    "Problem",
+    "Request",
+    "Rule",
+    "Secret",
+    "SecretUnavailable",
+    "UpstreamError",
+    "Verdict",
+    "canonical_authority",
+    "canonical_host",
+    "canonical_path",
+    "canonical_query",
+]

@@ -1,0 +1,80 @@
+"""What a policy is made of once it has been read: destinations, their rules, their injections."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+
+class Action(StrEnum):
+    """What a rule says. ``deny`` beats ``ask`` beats ``allow``, whatever the order in the file."""
+
+    ALLOW = "allow"
+    ASK = "ask"
+    DENY = "deny"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule line.
+
+    ``methods`` is ``None`` for any method. ``path`` is a glob over the canonical path; ``None`` only in ``allow: connect``
+    of a passthrough destination. ``query`` and ``headers`` are exact values that must all be present. ``name`` reads
+    ``api.github.com deny[0]``.
+    """
+
+    name: str
+    action: Action
+    methods: frozenset[str] | None
+    path: str | None
+    query: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Injection:
+    """How one credential is put into an allowed request.
+
+    ============== ========================================================================================
+    form           fields
+    ============== ========================================================================================
+    ``header``     ``name`` (lower-case), ``template`` with ``{secret}`` fields (``{github}`` alone when the
+                   file said ``secret: github``)
+    ``basic``      ``username``, one secret
+    ``placeholder`` one secret, ``places`` in which its placeholder is swapped
+    ============== ========================================================================================
+
+    ``secrets`` names every secret that the form needs.
+    """
+
+    form: Literal["header", "basic", "placeholder"]
+    secrets: tuple[str, ...]
+    name: str = ""
+    template: str = ""
+    username: str = ""
+    places: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Destination:
+    """A host, what may be asked of it, and which credential goes there. Compared by identity.
+
+    ``host`` is canonical, ``*.suffix`` (one or more labels, never the suffix itself) or ``*``. ``connect_to`` is dialled
+    instead of the resolved name. ``ca`` is the PEM text of an additional root. ``agents`` is ``None`` for all agents; an
+    empty set matches none.
+    """
+
+    name: str
+    host: str
+    port: int
+    scheme: Literal["https", "http"]
+    rules: tuple[Rule, ...]
+    inject: tuple[Injection, ...] = ()
+    tls: Literal["intercept", "passthrough"] = "intercept"
+    connect_to: tuple[str, int] | None = None
+    ca: str | None = None
+    allow_private: bool = False
+    client_credentials: Literal["strip", "pass"] = "strip"
+    redact: bool = True
+    agents: frozenset[str] | None = None

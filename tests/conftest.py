@@ -1,0 +1,63 @@
+"""What every tier shares: the ``needs`` marker, and a home of its own for every test."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CLIENTS = Path(__file__).parents[1] / ".clients"
+"""Where ``make clients`` puts the real clients that no distribution package brings."""
+
+
+def _user_namespaces() -> bool:
+    probe = subprocess.run(["unshare", "--user", "--net", "true"], capture_output=True, timeout=20)
+    return probe.returncode == 0
+
+
+def _on_path(name: str) -> Callable[[], bool]:
+    return lambda: shutil.which(name) is not None
+
+
+NEEDS: dict[str, Callable[[], bool]] = {
+    # What a test may need of the machine, and how to find out. Anything not listed is a program on PATH.
+    "bubblewrap": lambda: shutil.which("bwrap") is not None and _user_namespaces(),
+    "root": lambda: os.geteuid() == 0,
+    "claude": lambda: any(CLIENTS.glob("claude/**/claude")),
+    "node24": lambda: any(CLIENTS.glob("node24/**/bin/node")),
+    "git-http-backend": lambda: Path("/usr/lib/git-core/git-http-backend").exists(),
+    "ipv6": lambda: Path("/proc/net/if_inet6").exists(),
+}
+
+
+@cache
+def available(need: str) -> bool:
+    return NEEDS.get(need, _on_path(need))()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    required = {name.strip() for name in os.environ.get("OUTWARD_REQUIRE", "").split(",")}
+    for marker in item.iter_markers("needs"):
+        for need in marker.args:
+            if available(need):
+                continue
+            if need in required:
+                pytest.fail(f"this machine has no {need}, and OUTWARD_REQUIRE demands it", pytrace=False)
+            pytest.skip(f"NOT TESTED: this machine has no {need}")
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees the caller's proxies, policy or state."""
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy") or name.startswith("OUTWARD_") and name != "OUTWARD_REQUIRE":
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("OUTWARD_HOME", str(tmp_path / "outward-home"))
