@@ -58,6 +58,6 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def _clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees the caller's proxies, policy or state."""
     for name in list(os.environ):
-        if name.lower().endswith("_proxy") or name.startswith("OUTWARD_") and name != "OUTWARD_REQUIRE":
+        if name.lower().endswith("_proxy") or (name.startswith("OUTWARD_") and name != "OUTWARD_REQUIRE"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("OUTWARD_HOME", str(tmp_path / "outward-home"))

@@ -17,7 +17,8 @@ def state_directory() -> Path:
         status = root.stat()
     except OSError as error:
         raise HostError(
-            f"cannot use the state directory {root}: {error.strerror}", hint="Set OUTWARD_HOME to one that you own."
+            f"cannot use the state directory {root}: {error.strerror}",
+            hint="Set OUTWARD_HOME to one that you own.",
         ) from error
     if status.st_uid != os.getuid():
         raise HostError(f"the state directory {root} belongs to somebody else", hint="Set OUTWARD_HOME to your own.")
