@@ -1,0 +1,18 @@
+"""What a cage starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A program to start inside the cage, with an empty environment.
+
+    ``argv[0]`` is an absolute path. ``stdio`` are the descriptors that become 0, 1 and 2; ``inherit`` are further ones that
+    stay open under their own numbers. Everything else is closed.
+    """
+
+    argv: tuple[str, ...]
+    stdio: tuple[int, int, int] = (0, 1, 2)
+    inherit: tuple[int, ...] = ()

@@ -1,0 +1,65 @@
+"""The few kernel calls that the standard library does not wrap on every supported Python.
+
+Linux only. Each raises :class:`OSError` as the standard library's own wrappers do.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+import signal
+import socket
+import struct
+from pathlib import Path
+from typing import Final
+
+CLONE_NEWUSER: Final = 0x10000000
+CLONE_NEWNET: Final = 0x40000000
+
+_PR_SET_PDEATHSIG: Final = 1
+_SIOCSIFFLAGS: Final = 0x8914
+_IFF_UP: Final = 0x1
+_IFF_LOOPBACK: Final = 0x8
+_IFF_RUNNING: Final = 0x40
+
+_libc: Final = ctypes.CDLL(None, use_errno=True)
+
+
+def _check(result: int) -> None:
+    if result != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+
+
+def unshare(flags: int) -> None:
+    """Moves the calling process into new namespaces (unshare(2))."""
+    _check(_libc.unshare(flags))
+
+
+def die_with_parent(parent: int) -> None:
+    """Asks the kernel to kill this process when the *thread* that forked it ends (PR_SET_PDEATHSIG).
+
+    The kernel forgets this when credentials change, so it is called again after each such step. ``parent`` closes the race
+    with a parent that died before the call: raises :class:`ProcessLookupError` then.
+    """
+    _check(_libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0))
+    if os.getppid() != parent:
+        raise ProcessLookupError("the parent process is gone")
+
+
+def map_own_ids(uid: int, gid: int) -> None:
+    """Maps the caller's own user and group to themselves in a user namespace that was just created (user_namespaces(7)).
+
+    The only mapping that needs no privilege, and therefore the same one for root.
+    """
+    Path("/proc/self/setgroups").write_text("deny")
+    Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
+    Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
+
+
+def loopback_up() -> None:
+    """Brings ``lo`` up in the current network namespace (netdevice(7))."""
+    request = struct.pack("16sH14x", b"lo", _IFF_UP | _IFF_LOOPBACK | _IFF_RUNNING)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as handle:
+        fcntl.ioctl(handle, _SIOCSIFFLAGS, request)

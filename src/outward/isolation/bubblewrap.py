@@ -1,0 +1,128 @@
+"""The process sandbox: bubblewrap, started inside a cage.
+
+The network namespace comes from the cage and belongs to a user namespace outside of bubblewrap's, so nothing inside has any
+capability over it, whatever it becomes.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from outward.core import HostError
+from outward.isolation.system import HOSTNAME, UID
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from outward.isolation.operations import Operation
+
+OLDEST: Final = (0, 5)
+"""The first version with ``--perms``."""
+
+_SYSTEM_PATH: Final = "/usr/bin:/bin:/usr/local/bin"
+_INSTALL: Final = "Install bubblewrap with the system's package manager (package `bubblewrap`)."
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """A command and all that it gets.
+
+    ``operations`` build the file system, in order. ``environment`` is the whole of it. ``directory`` is where the command
+    starts. ``terminal`` gives it standard input as its controlling terminal.
+    """
+
+    command: tuple[str, ...]
+    operations: tuple[Operation, ...]
+    environment: dict[str, str]
+    directory: str
+    terminal: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Bubblewrap:
+    """The installed tool: its absolute ``path`` and whether it can forbid further user namespaces."""
+
+    path: str
+    setsid: str
+    disable_userns: bool
+
+    def argv(self, arguments: int) -> tuple[str, ...]:
+        """The command line. Everything else is read from the descriptor ``arguments``, out of the process table's sight."""
+        return (self.path, "--args", str(arguments))
+
+    def arguments(self, launch: Launch, *, seccomp: int, status: int) -> bytes:
+        """What ``--args`` reads: NUL-terminated. ``seccomp`` and ``status`` are descriptors."""
+        parts = [*self._fixed(), "--seccomp", str(seccomp), "--json-status-fd", str(status)]
+        for operation in launch.operations:
+            parts += operation.arguments()
+        for name, value in launch.environment.items():
+            parts += ("--setenv", name, value)
+        # A session of its own, so that signals meet the command's process group and nothing of the launcher.
+        session = (self.setsid, "--ctty") if launch.terminal else (self.setsid,)
+        parts += ("--chdir", launch.directory, "--", *session, *launch.command)
+        if any("\0" in part for part in parts):
+            raise HostError("a path, variable or argument holds a NUL byte")
+        return "".join(f"{part}\0" for part in parts).encode("utf-8", "surrogateescape")
+
+    def _fixed(self) -> Iterator[str]:
+        for namespace in ("user", "pid", "ipc", "uts", "cgroup"):
+            yield f"--unshare-{namespace}"
+        if self.disable_userns:
+            yield "--disable-userns"
+        yield from ("--die-with-parent", "--cap-drop", "ALL", "--clearenv")
+        yield from ("--uid", str(UID), "--gid", str(UID), "--hostname", HOSTNAME)
+
+
+def find() -> Bubblewrap:
+    """The bubblewrap of this machine. Raises :class:`HostError` with the way out when there is none that will do.
+
+    Only the system's own directories are searched: what the agent could write to must not confine it.
+    """
+    path = shutil.which("bwrap", path=_SYSTEM_PATH)
+    if path is None:
+        raise HostError("bubblewrap (bwrap) is not installed, and nothing runs without a sandbox", hint=_INSTALL)
+    setsid = shutil.which("setsid", path=_SYSTEM_PATH)
+    if setsid is None:
+        raise HostError("setsid is not installed", hint="Install util-linux with the system's package manager.")
+    version = _version(path)
+    if version < OLDEST:
+        raise HostError(f"bubblewrap {_text(version)} is older than {_text(OLDEST)}", hint=_INSTALL)
+    return Bubblewrap(path, setsid, disable_userns=version >= (0, 8) and _sysctl_writable())
+
+
+def probe(bubblewrap: Bubblewrap) -> None:
+    """Tries an empty sandbox. Raises :class:`HostError` with what bubblewrap says."""
+    trial = subprocess.run(
+        [bubblewrap.path, "--unshare-user", "--unshare-pid", "--ro-bind", "/", "/", "--proc", "/proc", "/bin/true"],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env={},
+    )
+    if trial.returncode != 0:
+        said = trial.stderr.strip().removeprefix("bwrap: ") or f"exit status {trial.returncode}"
+        raise HostError(f"bubblewrap does not work on this machine: {said}")
+
+
+def _version(path: str) -> tuple[int, ...]:
+    try:
+        answer = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=30, env={}).stdout
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise HostError(f"{path} does not run: {error}", hint=_INSTALL) from error
+    if (match := re.search(r"(\d+)\.(\d+)", answer)) is None:
+        raise HostError(f"{path} does not say its version", hint=_INSTALL)
+    return tuple(map(int, match.groups()))
+
+
+def _text(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
+
+
+def _sysctl_writable() -> bool:
+    """Whether ``--disable-userns`` can do its work: in most containers /proc/sys is mounted read-only."""
+    return not os.statvfs("/proc/sys").f_flag & os.ST_RDONLY

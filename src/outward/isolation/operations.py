@@ -1,0 +1,129 @@
+"""The steps that build a sandbox's file system, in order.
+
+Each is a plain value with two readings: ``arguments`` for the tool that executes it and ``describe`` for people, so that a
+dry run shows exactly what would be done.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+
+class Operation(Protocol):
+    """One step."""
+
+    def arguments(self) -> tuple[str, ...]:
+        """The arguments that make bubblewrap do it."""
+
+    def describe(self) -> str:
+        """One line for people."""
+
+
+class Bind(NamedTuple):
+    """Shows the host's ``source`` at ``target``. Device files are dead and set-user-id bits without effect there."""
+
+    source: str
+    target: str
+    writable: bool = False
+
+    def arguments(self) -> tuple[str, ...]:
+        """``--bind`` or ``--ro-bind``."""
+        return ("--bind" if self.writable else "--ro-bind", self.source, self.target)
+
+    def describe(self) -> str:
+        """``read-write /work`` or ``read-only /etc/hosts (from /state/hosts)``."""
+        access = "read-write" if self.writable else "read-only"
+        origin = "" if self.source == self.target else f"  (from {self.source})"
+        return f"{access:<11}{self.target}{origin}"
+
+
+class Symlink(NamedTuple):
+    """A symbolic link at ``path`` with the text ``target``."""
+
+    target: str
+    path: str
+
+    def arguments(self) -> tuple[str, ...]:
+        """``--symlink``."""
+        return ("--symlink", self.target, self.path)
+
+    def describe(self) -> str:
+        """``link /bin -> usr/bin``."""
+        return f"{'link':<11}{self.path} -> {self.target}"
+
+
+class Fresh(NamedTuple):
+    """An empty, writable directory in memory, gone with the sandbox."""
+
+    path: str
+    mode: str = "0755"
+
+    def arguments(self) -> tuple[str, ...]:
+        """``--tmpfs`` with its permissions."""
+        return ("--perms", self.mode, "--tmpfs", self.path)
+
+    def describe(self) -> str:
+        """``fresh /tmp``."""
+        return f"{'fresh':<11}{self.path}"
+
+
+class Directory(NamedTuple):
+    """A directory on whatever is there."""
+
+    path: str
+    mode: str = "0755"
+
+    def arguments(self) -> tuple[str, ...]:
+        """``--dir`` with its permissions."""
+        return ("--perms", self.mode, "--dir", self.path)
+
+    def describe(self) -> str:
+        """``directory /var/tmp``."""
+        return f"{'directory':<11}{self.path}"
+
+
+class Hide(NamedTuple):
+    """Covers ``path`` with something empty and read-only: ``empty`` is a file, or a directory, of that kind.
+
+    Binding ``/dev/null`` would not do: without device access, reading it is an error that programs do not expect.
+    """
+
+    path: str
+    empty: str
+
+    def arguments(self) -> tuple[str, ...]:
+        """``--ro-bind`` of the empty thing."""
+        return ("--ro-bind", self.empty, self.path)
+
+    def describe(self) -> str:
+        """``hidden /work/.env``."""
+        return f"{'hidden':<11}{self.path}"
+
+
+class Seal(NamedTuple):
+    """Makes the mount at ``path`` itself read-only, not what is mounted below it."""
+
+    path: str
+
+    def arguments(self) -> tuple[str, ...]:
+        """``--remount-ro``."""
+        return ("--remount-ro", self.path)
+
+    def describe(self) -> str:
+        """``sealed /``."""
+        return f"{'sealed':<11}{self.path}"
+
+
+class Kernel(NamedTuple):
+    """A new ``/proc`` or a minimal ``/dev``."""
+
+    kind: str
+    path: str
+
+    def arguments(self) -> tuple[str, ...]:
+        """``--proc`` or ``--dev``."""
+        return (f"--{self.kind}", self.path)
+
+    def describe(self) -> str:
+        """``new proc /proc``."""
+        return f"{'new ' + self.kind:<11}{self.path}"

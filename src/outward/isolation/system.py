@@ -1,0 +1,179 @@
+"""What every sandbox sees of the operating system.
+
+System directories read-only, the few files of ``/etc`` that programs need, generated ones where the host's would tell too
+much or lead out, and nothing else: no ``/sys``, no ``/run`` of the host and therefore none of its sockets.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from outward.isolation.operations import Bind, Directory, Fresh, Hide, Kernel, Seal, Symlink
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from outward.isolation.operations import Operation
+
+HOME: Final = "/home/agent"
+USER: Final = "agent"
+UID: Final = 1000
+HOSTNAME: Final = "outward"
+
+SYSTEM: Final = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/gnu/store")
+"""Shown as they are on the host: a directory read-only, a symbolic link as the same link."""
+
+ETC: Final = (
+    # Files and directories of /etc that programs read to start, to find their libraries, to know what the roots of trust
+    # are, or to render text. Nothing with credentials may live here: no ssl/private, no pip.conf, no npmrc, no gitconfig.
+    "alternatives",
+    "bash.bashrc",
+    "bash_completion.d",
+    "ca-certificates",
+    "ca-certificates.conf",
+    "crypto-policies",
+    "debian_version",
+    "fonts",
+    "inputrc",
+    "java-*",
+    "ld.so.cache",
+    "ld.so.conf",
+    "ld.so.conf.d",
+    "ld.so.preload",
+    "locale.alias",
+    "locale.conf",
+    "localtime",
+    "magic",
+    "mime.types",
+    "os-release",
+    "perl",
+    "pki/ca-trust/extracted",
+    "pki/tls/certs",
+    "profile",
+    "profile.d",
+    "protocols",
+    "python3*",
+    "services",
+    "shells",
+    "ssl/certs",
+    "ssl/openssl.cnf",
+    "terminfo",
+    "timezone",
+    "vimrc",
+)
+
+SYSTEM_BUNDLES: Final = (
+    # Where distributions keep all roots of trust in one file.
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+)
+
+GENERATED: Final[dict[str, str]] = {
+    # Our own files in /etc. No resolver: names are for the gateway to resolve.
+    "passwd": f"root:x:0:0:root:/root:/usr/sbin/nologin\n{USER}:x:{UID}:{UID}:agent:{HOME}:/bin/sh\n"
+    "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
+    "group": f"root:x:0:\n{USER}:x:{UID}:\nnogroup:x:65534:\n",
+    "nsswitch.conf": "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n"
+    "networks: files\nprotocols: files\nservices: files\n",
+    "hosts": f"127.0.0.1 localhost {HOSTNAME}\n::1 localhost\n",
+    "resolv.conf": "# No name server: the gateway resolves.\n",
+    "hostname": f"{HOSTNAME}\n",
+}
+
+
+class Props:
+    """The small files that are shown inside in place of something else, kept in a directory of ours on the host.
+
+    They hold nothing but the constants above. Raises :class:`OSError` where they cannot be written.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory: Final = directory
+        self.empty_file: Final = str(directory / "empty-file")
+        self.empty_directory: Final = str(directory / "empty-directory")
+
+    def generated(self, name: str) -> str:
+        """Where the generated file of that name lies on the host."""
+        return str(self.directory / name)
+
+    def write(self) -> None:
+        """Makes them, or makes them right again. Two sessions may do so at the same time."""
+        self.directory.mkdir(mode=0o700, exist_ok=True)
+        Path(self.empty_directory).mkdir(mode=0o555, exist_ok=True)
+        for name, text in {**GENERATED, "empty-file": ""}.items():
+            file = self.directory / name
+            if file.is_file() and file.read_text() == text:
+                continue
+            draft = self.directory / f".{name}.{os.getpid()}"
+            draft.write_text(text)
+            draft.chmod(0o444)
+            draft.replace(file)
+
+
+def base(props: Props, home: str) -> Iterator[Operation]:
+    """The operating system, in order. ``home`` is the directory of the host that is the agent's home inside."""
+    for path in SYSTEM:
+        yield from _as_on_host(path)
+    yield from _etc(props)
+    yield Kernel("proc", "/proc")
+    yield from _quiet_proc(props)
+    yield Kernel("dev", "/dev")
+    yield Fresh("/tmp", "1777")  # noqa: S108 (the sandbox's own)
+    yield Fresh("/run")
+    yield Fresh("/var")
+    yield Directory("/var/tmp", "1777")  # noqa: S108
+    yield Bind(home, HOME, writable=True)
+
+
+def last() -> Iterator[Operation]:
+    """What comes after everything else: nothing can be created beside what was mounted."""
+    yield Seal("/")
+
+
+def _as_on_host(path: str) -> Iterator[Operation]:
+    try:
+        mode = os.lstat(path).st_mode
+    except FileNotFoundError:
+        return
+    if stat.S_ISLNK(mode):
+        yield Symlink(os.readlink(path), path)  # noqa: PTH115 (the text of the link, not a path)
+    else:
+        yield Bind(path, path)
+
+
+def _etc(props: Props) -> Iterator[Operation]:
+    for pattern in ETC:
+        for path in sorted(glob.glob(f"/etc/{pattern}")):  # noqa: PTH207 (start-up)
+            if os.path.exists(path):  # noqa: PTH110 (a link may lead nowhere)
+                yield Bind(os.path.realpath(path), path)
+    for name in GENERATED:
+        yield Bind(props.generated(name), f"/etc/{name}")
+    yield Symlink("/proc/mounts", "/etc/mtab")
+
+
+def trust(bundle: str) -> Iterator[Operation]:
+    """Puts ``bundle`` in place of the system's own bundles, for the clients that no variable can point elsewhere."""
+    for path in SYSTEM_BUNDLES:
+        if os.path.isfile(path):  # noqa: PTH113 (start-up)
+            yield Bind(bundle, os.path.realpath(path))
+
+
+def _quiet_proc(props: Props) -> Iterator[Operation]:
+    """Everything in /proc that is not about a process: read-only, and hidden where only root may read it.
+
+    Permissions alone would do for an unprivileged user. Root's own files stay root's inside a user namespace that maps root,
+    and the kernel then lets the sandbox write /proc/sys and /proc/sysrq-trigger.
+    """
+    with os.scandir("/proc") as entries:
+        for entry in sorted(entries, key=lambda each: each.name):
+            if entry.name.isdigit() or entry.is_symlink():
+                continue
+            mode = entry.stat().st_mode
+            if stat.S_ISDIR(mode) or mode & 0o222:
+                yield Bind(entry.path, entry.path)
+            if not stat.S_ISDIR(mode) and not mode & stat.S_IROTH:
+                yield Hide(entry.path, props.empty_file)
