@@ -27,6 +27,12 @@ HOSTNAME: Final = "outward"
 SYSTEM: Final = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/gnu/store")
 """Shown as they are on the host: a directory read-only, a symbolic link as the same link."""
 
+VISIBLE: Final = (*SYSTEM, "/etc/alternatives")
+"""Where a program, or a link to one, may lie and be found in every sandbox."""
+
+HIDDEN: Final = ("/usr/etc/npmrc", "/usr/local/etc/npmrc")
+"""Files below the system directories in which clients keep credentials for the whole machine."""
+
 ETC: Final = (
     # Files and directories of /etc that programs read to start, to find their libraries, to know what the roots of trust
     # are, or to render text. Nothing with credentials may live here: no ssl/private, no pip.conf, no npmrc, no gitconfig.
@@ -118,6 +124,8 @@ def base(props: Props, home: str) -> Iterator[Operation]:
     """The operating system, in order. ``home`` is the directory of the host that is the agent's home inside."""
     for path in SYSTEM:
         yield from _as_on_host(path)
+    for path in filter(os.path.isfile, HIDDEN):
+        yield Hide(path, props.empty_file)
     yield from _etc(props)
     yield Kernel("proc", "/proc")
     yield from _quiet_proc(props)

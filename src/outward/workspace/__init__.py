@@ -1,0 +1,12 @@
+"""What a sandbox sees of the user's files.
+
+The *view* is made of *exposures* (a path shown at its own place, read-only or writable), *hidden* paths (covered by
+something empty), *fixed* paths (shown, but read-only although what surrounds them is writable) and *links*. It holds the
+workspace, further paths that the policy names, and the *tool chains* on the caller's PATH. What is hidden and fixed is data
+(:mod:`outward.workspace.hidden`, :mod:`outward.workspace.fixed`).
+"""
+
+from outward.workspace.scan import Hidden
+from outward.workspace.view import Exposure, View, Wanted, plan
+
+__all__ = ["Exposure", "Hidden", "View", "Wanted", "plan"]

@@ -1,0 +1,155 @@
+"""Finds what must be hidden or fixed in a tree, in one pass.
+
+Runs before the agent does. Whatever cannot be looked at is hidden; whatever vanishes meanwhile is gone.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from outward.workspace.fixed import FIXED
+from outward.workspace.hidden import EXAMPLES, HIDDEN, PRIVATE_KEY, SNIFF_LIMIT, SNIFFED
+from outward.workspace.patterns import Globs, Names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_PATTERNS: Final = tuple(pattern for patterns in HIDDEN.values() for pattern in patterns)
+_HIDDEN: Final = Names(_PATTERNS)
+_SUSPECTS: Final = Names((*_PATTERNS, *SNIFFED))
+_EXAMPLES: Final = Names(EXAMPLES)
+
+OPAQUE: Final = ("/.git/objects", "/.git/lfs")
+"""Ends of paths that are not descended into: content by hash, which says nothing by its names."""
+
+INSTALLED: Final = frozenset(
+    {"lib", "lib32", "lib64", "libexec", "share", "include", "node_modules", "site-packages", "src"}
+)
+"""Directories of a tool chain that hold what installers put there, and a hundred thousand files of it."""
+
+
+class Hidden(NamedTuple):
+    """A path to cover with something empty of its own kind."""
+
+    path: str
+    directory: bool
+
+
+@dataclass(slots=True)
+class Found:
+    """What a scan gives. ``pinned`` are directories that must not be renamed: a fixed or hidden path lies in them."""
+
+    hidden: list[Hidden] = field(default_factory=list)
+    fixed: list[str] = field(default_factory=list)
+    pinned: list[str] = field(default_factory=list)
+
+    def extend(self, other: Found) -> None:
+        """Adds what another scan found."""
+        self.hidden += other.hidden
+        self.fixed += other.fixed
+        self.pinned += other.pinned
+
+
+class Scanner:
+    """Walks trees with one set of rules: the built-in tables, plus a policy's ``hide`` less its ``show``."""
+
+    def __init__(self, hide: Iterable[str] = (), show: Iterable[str] = ()) -> None:
+        self._hide: Final = Globs(hide)
+        self._show: Final = Globs(show)
+        self._policy: Final = bool(self._hide or self._show)
+
+    def scan(self, root: str, *, fix: bool = False, skip: frozenset[str] = frozenset()) -> Found:
+        """Everything in the tree below ``root``. ``fix`` also looks for what is to stay read-only.
+
+        Directories whose name is in ``skip`` are not entered. Symbolic links are not followed; a link that is hidden by its
+        name hides what it points at, if that is in the tree. Sockets, pipes and devices are hidden: each is a way out,
+        whoever is at the other end.
+        """
+        found = Found()
+        pending = [root]
+        while pending:
+            directory = pending.pop()
+            try:
+                entries = list(os.scandir(directory))
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError:  # its owner could make it readable again from inside
+                found.hidden.append(Hidden(directory, directory=True))
+                continue
+            for entry in entries:
+                if fix and entry.name in FIXED:
+                    _fix(entry, found)
+                if self._is_hidden(root, directory, entry):
+                    self._cover(root, entry, found)
+                elif entry.is_dir(follow_symlinks=False):
+                    if entry.name not in skip and not entry.path.endswith(OPAQUE):
+                        pending.append(entry.path)
+                elif not (entry.is_file(follow_symlinks=False) or entry.is_symlink()):
+                    found.hidden.append(Hidden(entry.path, directory=False))
+        return found
+
+    def _is_hidden(self, root: str, directory: str, entry: os.DirEntry[str]) -> bool:
+        if self._policy:
+            relative = entry.path[len(root) :].lstrip("/")
+            if self._show.match(relative):
+                return False
+            if self._hide.match(relative):
+                return True
+        if not _SUSPECTS.match(directory, entry.name) or _EXAMPLES.match(directory, entry.name):
+            return False
+        return _HIDDEN.match(directory, entry.name) or (entry.is_file() and _holds_private_key(entry.path))
+
+    def _cover(self, root: str, entry: os.DirEntry[str], found: Found) -> None:
+        path = entry.path
+        if entry.is_symlink():
+            path = os.path.realpath(path)
+            if not path.startswith(f"{root}/") or not os.path.lexists(path):
+                return
+        if not os.path.isdir(path):  # noqa: PTH112 (hot)
+            found.hidden.append(Hidden(path, directory=False))
+        elif self._show and (shown := self._shown_below(root, path)):
+            self._cover_around(path, shown, found)
+        else:
+            found.hidden.append(Hidden(path, directory=True))
+
+    def _shown_below(self, root: str, directory: str) -> set[str]:
+        """Files below a hidden directory that ``show`` excepts."""
+        return {
+            path
+            for parent, _, files in os.walk(directory)
+            for path in (f"{parent}/{name}" for name in files)
+            if self._show.match(path[len(root) :].lstrip("/"))
+        }
+
+    def _cover_around(self, directory: str, shown: set[str], found: Found) -> None:
+        for entry in os.scandir(directory):
+            if entry.path in shown:
+                continue
+            if any(path.startswith(f"{entry.path}/") for path in shown):
+                self._cover_around(entry.path, shown, found)
+            elif not entry.is_symlink():
+                found.hidden.append(Hidden(entry.path, entry.is_dir()))
+
+
+def _fix(entry: os.DirEntry[str], found: Found) -> None:
+    if entry.is_symlink():
+        return  # what it points at is judged under its own name
+    below = FIXED[entry.name]
+    if not below or not entry.is_dir(follow_symlinks=False):
+        found.fixed.append(entry.path)
+        return
+    existing = [path for path in (f"{entry.path}/{name}" for name in below) if os.path.exists(path)]  # noqa: PTH110
+    if existing:
+        found.pinned.append(entry.path)
+        found.fixed += existing
+
+
+def _holds_private_key(path: str) -> bool:
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 (hot)
+            content = file.read(SNIFF_LIMIT + 1)
+    except OSError:
+        return True
+    return PRIVATE_KEY in content or len(content) > SNIFF_LIMIT

@@ -1,0 +1,196 @@
+"""Puts the view together, and refuses the ones that would be holes."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from outward.core import HostError
+from outward.workspace.scan import INSTALLED, Found, Hidden, Scanner
+from outward.workspace.toolchains import Toolchains, discover, interpreter, is_below
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+SYSTEM_PATH: Final = ("/usr/local/bin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/sbin", "/sbin")
+"""What PATH always ends with."""
+
+KERNEL: Final = ("/proc", "/sys", "/dev", "/run", "/boot")
+"""Never shown, nor anything in them: the kernel's own, and every socket of the host."""
+
+SYSTEM: Final = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc")
+"""Never writable, nor anything in them."""
+
+
+class Exposure(NamedTuple):
+    """A path shown at its own place."""
+
+    path: str
+    writable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a session asks for. Paths are absolute.
+
+    ``search_path`` and ``home`` are the caller's. ``concealed`` are paths that no agent may ever see or replace: the state
+    directory, the policy files. ``system`` are the directories that are visible in every sandbox.
+    """
+
+    workspace: Path
+    mode: str
+    home: Path
+    search_path: str
+    system: tuple[str, ...]
+    hide: tuple[str, ...] = ()
+    show: tuple[str, ...] = ()
+    read: tuple[Path, ...] = ()
+    write: tuple[Path, ...] = ()
+    tools: str = "path"
+    concealed: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What is seen. Parents come before what lies in them, so that the order is the order of mounting."""
+
+    workspace: str
+    exposures: tuple[Exposure, ...]
+    hidden: tuple[Hidden, ...]
+    pinned: tuple[str, ...]
+    fixed: tuple[str, ...]
+    links: dict[str, str]
+    path: tuple[str, ...]
+    variables: dict[str, str]
+    system: tuple[str, ...] = field(default=())
+
+    def sees(self, path: str) -> bool:
+        """Whether the file at ``path``, all links followed, is there inside."""
+        real = os.path.realpath(path)
+        if any(is_below(real, hidden.path) for hidden in self.hidden):
+            return False
+        shown = (*self.system, *(exposure.path for exposure in self.exposures))
+        return os.path.exists(real) and any(is_below(real, root) for root in shown)  # noqa: PTH110 (start-up)
+
+    def find(self, command: str) -> str | None:
+        """The file that ``command`` starts inside; none when there is no such file in view (execvp(3))."""
+        if "/" in command:
+            candidates: Iterable[str] = [os.path.normpath(f"{self.workspace}/{command}")]
+            if command.startswith("/"):
+                candidates = [command]
+        else:
+            candidates = (f"{directory}/{command}" for directory in self.path)
+        seen = [path for path in candidates if os.path.isfile(path) and self.sees(path)]  # noqa: PTH113 (start-up)
+        return next((path for path in seen if os.access(path, os.X_OK)), seen[0] if seen else None)
+
+    def runs(self, file: str) -> str:
+        """Why ``file`` cannot be started inside; empty when it can."""
+        if not os.access(file, os.X_OK):
+            return "it is not executable"
+        program = interpreter(file)
+        return f"its interpreter {program} is not in the sandbox" if program and not self.sees(program) else ""
+
+
+def plan(wanted: Wanted) -> View:
+    """The view for a session. Raises :class:`HostError` for a workspace or path that must not be shown."""
+    if wanted.mode not in {"write", "read"}:
+        raise HostError(
+            f"workspace mode {wanted.mode!r} is not available in this version",
+            hint="Use --mode write (the agent changes the files) or --mode read.",
+        )
+    workspace = _real(wanted.workspace)
+    _refuse_dangerous(workspace, wanted, writable=True)
+    exposures = {workspace: wanted.mode == "write"}
+    for writable, paths in ((True, wanted.write), (False, wanted.read)):
+        for path in map(_real, paths):
+            _refuse_dangerous(path, wanted, writable=writable)
+            exposures.setdefault(path, writable)
+    tools = _tools(wanted, exposures)
+    found = _scan(wanted, exposures, tools)
+    concealed = [*_concealed(wanted, (*exposures, *tools.roots))]
+    exposures |= {root: False for root in tools.roots if root not in exposures}
+    hidden = {each.path: each for each in (*found.hidden, *concealed)}
+    return View(
+        workspace=workspace,
+        exposures=tuple(Exposure(path, exposures[path]) for path in _parents_first(exposures)),
+        hidden=tuple(hidden[path] for path in _parents_first(hidden) if not _within_hidden(path, hidden)),
+        pinned=tuple(_parents_first({*found.pinned, *_pins(concealed, exposures)})),
+        fixed=tuple(path for path in _parents_first(found.fixed) if path not in hidden),
+        links=tools.links,
+        path=tuple(dict.fromkeys((*tools.path, *SYSTEM_PATH))),
+        variables=tools.variables,
+        system=wanted.system,
+    )
+
+
+def _real(path: Path) -> str:
+    try:
+        return str(path.expanduser().resolve(strict=True))
+    except OSError as error:
+        raise HostError(f"{path} cannot be shown in the sandbox: {error.strerror}") from error
+
+
+def _refuse_dangerous(path: str, wanted: Wanted, *, writable: bool) -> None:
+    home = os.path.realpath(wanted.home)
+    refusals = (
+        (path == "/", "it is the whole machine"),
+        (any(is_below(path, root) for root in KERNEL), "it belongs to the kernel and the host's services"),
+        (writable and any(is_below(path, root) for root in SYSTEM), "it belongs to the operating system"),
+        (writable and path == "/tmp", "other programs keep their sockets there"),  # noqa: S108
+        (writable and is_below(home, path), "it is, or holds, your home directory"),
+        (any(is_below(path, str(each)) for each in wanted.concealed), "Outward keeps its own files there"),
+    )
+    for refused, reason in refusals:
+        if refused:
+            raise HostError(f"{path} cannot be shown in the sandbox: {reason}", hint="Choose a project directory.")
+
+
+def _tools(wanted: Wanted, exposures: dict[str, bool]) -> Toolchains:
+    if wanted.tools == "system":
+        return Toolchains()
+    shown = (*wanted.system, *exposures)
+    return discover(
+        wanted.search_path,
+        os.path.realpath(wanted.home),
+        covered=lambda path: any(is_below(path, root) for root in shown),
+    )
+
+
+def _scan(wanted: Wanted, exposures: dict[str, bool], tools: Toolchains) -> Found:
+    scanner, installed = Scanner(wanted.hide, wanted.show), Scanner()
+    found = Found()
+    for path, writable in exposures.items():
+        if not any(path != other and is_below(path, other) and exposures[other] == writable for other in exposures):
+            found.extend(scanner.scan(path, fix=writable))
+    for root in tools.roots:
+        found.extend(installed.scan(root, skip=INSTALLED))
+    return found
+
+
+def _concealed(wanted: Wanted, shown: Iterable[str]) -> Iterator[Hidden]:
+    roots = list(shown)
+    for path in wanted.concealed:
+        if any(is_below(str(path), root) for root in roots):
+            yield Hidden(str(path), path.is_dir())
+
+
+def _pins(concealed: list[Hidden], exposures: dict[str, bool]) -> Iterator[str]:
+    """The directories between a writable root and what is concealed in it: none of them may be renamed away."""
+    for hidden in concealed:
+        for root, writable in exposures.items():
+            if writable and is_below(hidden.path, root):
+                yield from (
+                    str(each)
+                    for each in PurePath(hidden.path).parents
+                    if is_below(str(each), root) and str(each) != root
+                )
+
+
+def _within_hidden(path: str, hidden: dict[str, Hidden]) -> bool:
+    return any(str(parent) in hidden for parent in PurePath(path).parents)
+
+
+def _parents_first(paths: Iterable[str]) -> list[str]:
+    return sorted(set(paths), key=lambda path: (path.count("/"), path))
