@@ -1,0 +1,151 @@
+"""``outward log``: the journal as a table, one line a request, or as the records that it is made of."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from outward.audit import Reader, Record, Selection, joined
+from outward.cli.home import state_directory
+from outward.core import Code
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+_POLL_SECONDS: Final = 0.25
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_ALLOWABLE: Final = {Code.HOST_NOT_ALLOWED, Code.METHOD_NOT_ALLOWED, Code.PATH_NOT_ALLOWED}
+"""Refusals that a further `allow` would turn: nothing denied them, nothing allowed them either."""
+_STYLES: Final = {"allow": "green", "deny": "bold red", "ask": "yellow", "unfinished": "yellow", "note": "cyan"}
+_COLUMNS: Final = "{time:<15} {agent:<10} {verdict:<10} {status:>6} {took:>9} {size:>9}  {request}"
+_HEADING: Final = _COLUMNS.format(
+    time="TIME", agent="AGENT", verdict="VERDICT", status="STATUS", took="TOOK", size="BYTES", request="REQUEST"
+)
+
+
+def _since(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    """The moment as records have it, from a span before now or a moment in local time (unless it says otherwise)."""
+    if not value:
+        return ""
+    try:
+        if match := re.fullmatch(r"(\d{1,9})([smhd])", value, re.ASCII):
+            moment = datetime.now(UTC) - timedelta(**{_UNITS[match[2]]: int(match[1])})
+        else:
+            moment = datetime.fromisoformat(value).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise click.BadParameter(f"{value!r} is not a time; try 10m, 2h, 3d or 2026-11-21T10:00") from None
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+@click.command("log")
+@click.option("--json", "as_json", is_flag=True, help="The records as they are in the journal.")
+@click.option("--follow", "-f", is_flag=True, help="Go on as requests are made, until interrupted.")
+@click.option("--denied", is_flag=True, help="Only what was refused.")
+@click.option(
+    "--since", callback=_since, metavar="TIME", default="", help="Only from then on: 10m, 2h, 2026-11-21T10:00."
+)
+@click.option("--host", default="*", help="Only requests to this host; * stands for any text.")
+@click.option("--session", help="Only this session.")
+def command(as_json: bool, follow: bool, denied: bool, since: str, host: str, session: str | None) -> None:
+    """Read the audit journal: what was asked for, what was decided, what came of it."""
+    reader = Reader(state_directory() / "journal", session)
+    selection = Selection(since, host.lower(), denied)
+    started: dict[tuple[str, str], Record] = {}
+    show = _show_json if as_json else _table()
+    while True:
+        show(record for record in joined(reader.read(), started) if selection.covers(record.fields))
+        if not follow:
+            break
+        time.sleep(_POLL_SECONDS)
+    if not as_json:
+        show(
+            record._replace(fields=record.fields | {"phase": "unfinished"})
+            for record in started.values()
+            if selection.covers(record.fields)
+        )
+    if reader.unreadable:
+        click.echo(f"{reader.unreadable} lines could not be read; see `outward audit verify`.", err=True)
+
+
+def _show_json(records: Iterable[Record]) -> None:
+    for record in records:
+        click.echo(record.line)
+    sys.stdout.flush()
+
+
+def _table() -> Callable[[Iterable[Record]], None]:
+    """Shows rows under one heading, in colour on a terminal (unless NO_COLOR is set)."""
+    write = _writer()
+    write(_HEADING, "bold")
+    return partial(_show_rows, write)
+
+
+def _writer() -> Callable[[str, str], None]:
+    if not sys.stdout.isatty():
+        return lambda line, _: click.echo(line)
+    from rich.console import Console  # here: only a terminal needs it
+
+    console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+    return lambda line, style: console.print(line, style=style)
+
+
+def _show_rows(write: Callable[[str, str], None], records: Iterable[Record]) -> None:
+    for record in records:
+        if record.fields["phase"] == "start":
+            continue
+        row = _row(record.fields)
+        write(_COLUMNS.format(**row), _STYLES.get(row["verdict"], ""))
+        if hint := _hint(record.fields):
+            write(f"{'':15} {hint}", "")
+    sys.stdout.flush()
+
+
+def _row(fields: dict[str, Any]) -> dict[str, str]:
+    moment = datetime.fromisoformat(fields["time"]).astimezone()
+    return {
+        "time": f"{moment:%m-%d %H:%M:%S}",
+        "agent": _plain(fields.get("agent", "")),
+        "verdict": _plain(fields.get("verdict", "") if fields["phase"] == "end" else fields["phase"]),
+        "status": _plain(fields.get("status", "")),
+        "took": _amount(fields.get("duration_ms"), " ms"),
+        "size": _amount(fields.get("bytes_out")),
+        "request": _plain(_request(fields)),
+    }
+
+
+def _request(fields: dict[str, Any]) -> str:
+    host, port = fields.get("host", ""), fields.get("port")
+    authority = f"{host}:{port}" if port not in {None, 80, 443} else host
+    why = fields.get("error") or fields.get("code") or fields.get("rule") or ""
+    parts = (fields.get("method") or fields.get("kind", ""), f"{authority}{fields.get('path', '')}", why and f"({why})")
+    return " ".join(str(part) for part in parts if part)
+
+
+def _hint(fields: dict[str, Any]) -> str:
+    """The command that would allow a refused request, if adding a rule would."""
+    request = f"{fields.get('method')} {fields.get('host')}{fields.get('path')}"
+    if fields["phase"] != "end" or fields.get("code") not in _ALLOWABLE:
+        return ""
+    if "*" in request or not request.isascii() or not request.isprintable():
+        # As a rule this would allow more than what was asked for: the asker may have had that in mind.
+        return ""
+    return f"outward policy allow {shlex.quote(request)}"
+
+
+def _amount(value: Any, unit: str = "") -> str:
+    return f"{value:.0f}{unit}" if isinstance(value, int | float) else ""
+
+
+def _plain(value: Any) -> str:
+    """Text that does nothing to a terminal: whatever is not printable is shown as an escape."""
+    text = str(value)
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
