@@ -1,0 +1,10 @@
+"""The agents that are known by name, as data.
+
+A *profile* says how to recognise an agent's command, which preset of the policy fits it, which variables make it behave in
+a sandbox, and which *seeds* its home needs so that it starts without asking: files, merged into what is there.
+"""
+
+from outward.agents.profiles import PROFILES, Profile, profile_of
+from outward.agents.seeds import Seed, Seeding, plant
+
+__all__ = ["PROFILES", "Profile", "Seed", "Seeding", "plant", "profile_of"]
