@@ -6,6 +6,7 @@ from outward.core.canonical import (
     canonical_host,
     canonical_path,
     canonical_query,
+    fold_path,
 )
 from outward.core.errors import (
     ClientError,
@@ -47,4 +48,5 @@ __all__ = [
     "canonical_host",
     "canonical_path",
     "canonical_query",
+    "fold_path",
 ]

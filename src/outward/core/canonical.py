@@ -48,6 +48,11 @@ def canonical_host(host: str) -> str:
     return name
 
 
+def is_address(host: str) -> bool:
+    """Whether a canonical host is an IP literal (which TLS never names, RFC 6066 §3)."""
+    return ":" in host or host.rpartition(".")[2].isdigit()
+
+
 def _ipv6(host: str) -> str:
     literal = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     try:
@@ -95,7 +100,7 @@ def canonical_authority(authority: str, default_port: int | None) -> tuple[str, 
 
 
 class CanonicalPath(NamedTuple):
-    """``path`` is what is matched and sent; ``folded`` is how a careless server might read it (usually the same)."""
+    """``path`` is what is matched and sent; ``folded`` is how a careless server might read it (:func:`fold_path`)."""
 
     path: str
     folded: str
@@ -106,7 +111,9 @@ _PLAIN_PATH: Final = re.compile(r"(?:/(?!\.{1,2}(?:[/;]|\Z))[A-Za-z0-9\-._~!$&'(
 _KEEP: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:@/")
 _UNRESERVED: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})|%|([^%]+)")
-_DOUBLE_ESCAPE: Final = re.compile(r"%25(?:2[EeFf5]|5[Cc]|00)")
+_DOUBLE_ESCAPE: Final = re.compile(r"%25(?:2[EeFf5]|5[Cc]|[01][0-9A-Fa-f])")
+_PRINTABLE_ESCAPE: Final = re.compile(r"%([2-6][0-9A-Fa-f]|7[0-9A-Ea-e])")
+_PARAMETERS: Final = re.compile(r";[^/]*")
 _SLASHES: Final = re.compile(r"/{2,}")
 
 
@@ -117,22 +124,41 @@ def canonical_path(path: str) -> CanonicalPath:
     * Unreserved characters are decoded, everything that needs an escape is escaped, escapes are upper-case.
     * Dot segments are resolved (§5.2.4), so ``/a/../b`` is matched and sent as ``/b``.
     * An encoded slash stays encoded: it is part of its segment. Where reading it as a slash would give a dot segment, the
-      path is refused, as are backslashes, NUL, doubly encoded separators and ``..;`` segments.
+      path is refused, as are backslashes, controls, doubly encoded separators and ``..;`` segments.
 
     ``path`` must hold one character per octet (latin-1). Raises :class:`ClientError`.
     """
     if _PLAIN_PATH.fullmatch(path):
-        return CanonicalPath(path, path)
+        return CanonicalPath(path, fold_path(path))
     if not path.startswith("/"):
         raise ClientError("the path must start with a slash")
     escaped = _escape(path)
     if _DOUBLE_ESCAPE.search(escaped):
         raise ClientError("the path is encoded twice")
     resolved = _resolve_dot_segments(escaped)
-    folded = _SLASHES.sub("/", resolved.replace("%2F", "/").replace("%5C", "/"))
-    if any(segment.partition(";")[0] in {".", ".."} for segment in folded.split("/")):
+    if any(segment.partition(";")[0] in {".", ".."} for segment in _decode(resolved).split("/")):
         raise ClientError("the path hides a dot segment")
-    return CanonicalPath(resolved, folded)
+    return CanonicalPath(resolved, fold_path(resolved))
+
+
+def fold_path(path: str) -> str:
+    """How a careless server might read a canonical path, so that no spelling of it gets past a deny rule.
+
+    Escapes of printable ASCII are decoded (twice encoded ones too), backslashes read as slashes, path parameters
+    (``;v=1``) and empty segments dropped, letters lower-cased. Different paths may fold to one; nothing is ever sent in
+    this form.
+    """
+    if "%" in path:
+        path = _decode(path)
+    if ";" in path:
+        path = _PARAMETERS.sub("", path)
+    return _SLASHES.sub("/", path).lower()
+
+
+def _decode(path: str) -> str:
+    while (decoded := _PRINTABLE_ESCAPE.sub(lambda escape: chr(int(escape[1], 16)), path)) != path:
+        path = decoded
+    return path.replace("\\", "/")
 
 
 def _escape(path: str) -> str:

@@ -1,0 +1,100 @@
+"""``outward serve``: a gateway for containers, dev containers and teams."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from outward.cli.home import state_directory
+from outward.cli.policy_file import load_policy
+
+if TYPE_CHECKING:
+    from outward.policy import Policy
+    from outward.server import Reverse
+
+
+def _reverse(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> list[Reverse]:
+    from outward.server import Reverse, parse_reverse
+
+    pairs = []
+    for value in values:
+        address, equals, url = value.partition("=")
+        if not equals:
+            raise click.BadParameter(f"{value!r} is not ADDR=URL, for example 127.0.0.1:8081=https://api.example.com")
+        parse_reverse(url)
+        pairs.append(Reverse(address, url))
+    return pairs
+
+
+@click.command("serve")
+@click.option("--policy", "policy_file", type=click.Path(path_type=Path, dir_okay=False), help="The policy file.")
+@click.option("--listen", metavar="ADDR", multiple=True, help="Explicit proxy on host:port or unix:/path; repeatable.")
+@click.option(
+    "--reverse",
+    metavar="ADDR=URL",
+    multiple=True,
+    callback=_reverse,
+    help="Plain HTTP listener that stands for one server; for clients with a base URL setting. Repeatable.",
+)
+@click.option("--agent", default="default", show_default=True, help="Whose requests these are, unless clients log in.")
+def command(policy_file: Path | None, listen: tuple[str, ...], reverse: list[Reverse], agent: str) -> None:
+    """Run a gateway for containers, dev containers and teams.
+
+    Prints one JSON line with the addresses when it accepts connections. SIGHUP reads the policy again (all or nothing),
+    SIGTERM lets requests in flight end.
+
+    \b
+      outward serve --listen 127.0.0.1:8080 &
+      eval "$(outward env)"
+      curl https://api.example.com/
+
+    \b
+      outward serve --reverse 127.0.0.1:8081=https://api.anthropic.com
+      ANTHROPIC_BASE_URL=http://127.0.0.1:8081 claude
+    """
+    import uvloop
+
+    from outward.audit import Journal
+    from outward.pki import Authority
+    from outward.server import Server
+
+    if not listen and not reverse:
+        listen = ("127.0.0.1:0",)
+
+    def load() -> Policy:
+        return load_policy(policy_file)
+
+    policy = load()
+    for warning in policy.warnings:
+        _report(warning)
+    state = state_directory()
+    session = f"serve-{time.strftime('%Y%m%dT%H%M%S')}-{secrets.token_hex(4)}"
+    announcement = state / "serve.json"
+    with Journal.open(state / "journal", session=session) as journal:
+        server = Server(
+            policy=policy,
+            environment=dict(os.environ),
+            authority=Authority.open(state / "pki"),
+            journal=journal,
+            reload=load,
+            report=_report,
+        )
+
+        def ready(line: str) -> None:
+            announcement.write_text(json.dumps(json.loads(line) | {"pid": os.getpid()}))
+            click.echo(line)
+
+        with contextlib.ExitStack() as stack:
+            stack.callback(announcement.unlink, missing_ok=True)
+            uvloop.run(server.run(listen, reverse, agent=agent, ready=ready))
+
+
+def _report(line: str) -> None:
+    click.echo(f"outward: {line}", err=True)

@@ -1,0 +1,139 @@
+"""The injector of one destination: its forms compiled into what is removed from, and added to, a request's header.
+
+Injection hangs below the rule that allowed the request: a request reaches an injector only through the verdict's
+destination, so it can never be wider than enforcement.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from outward.core import OutwardError
+from outward.credentials.forms import basic, header, placeholder
+from outward.credentials.forms.header import header_text
+from outward.credentials.scrub import Scrubber
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from outward.core import Destination, Secret
+    from outward.credentials.store import CredentialStore
+
+CLIENT_CREDENTIALS: Final = frozenset(
+    {"authorization", "x-api-key", "x-goog-api-key", "api-key", "x-amz-security-token"}
+)
+"""Headers by which a client authenticates; removed, or an attacker's own key would make an allowed API a drop box."""
+
+_RENDERERS: Final = {
+    # Forms that give one header line, whatever the client sent.
+    "header": header.render,
+    "basic": basic.render,
+}
+
+
+class PlaceholderLeak(OutwardError):
+    """A placeholder is on its way to a destination that its secret is not bound to. ``name`` is the secret's."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"the placeholder of secret {name!r} does not belong there")
+        self.name = name
+
+
+class Injector:
+    """Compiled from a destination when the policy is loaded.
+
+    ``sets`` are the lower-case names of the headers that we write, ``removes`` those of the client's that do not go out
+    (unless a placeholder in them is swapped: ``swaps``), ``secrets`` the names of what the destination is bound to.
+    """
+
+    def __init__(self, destination: Destination, store: CredentialStore) -> None:
+        self._store: Final = store
+        self._injections: Final = destination.inject
+        self._redact: Final = destination.redact
+        self.secrets: Final = tuple(dict.fromkeys(name for i in destination.inject for name in i.secrets))
+        self._swapped: Final = {
+            store.placeholders[i.secrets[0]]: (i.secrets[0], i.places)
+            for i in destination.inject
+            if i.form == "placeholder"
+        }
+        self.swaps: Final = bool(self._swapped)
+        self.sets: Final = frozenset(
+            "authorization" if i.form == "basic" else i.name for i in destination.inject if i.form in _RENDERERS
+        )
+        stripped = CLIENT_CREDENTIALS if destination.client_credentials == "strip" else frozenset[str]()
+        self.removes: Final = stripped | self.sets
+        self._values: tuple[Secret, ...] | None = None
+        self._lines: tuple[tuple[str, str], ...] = ()
+        self._scrubber: Scrubber | None = None
+
+    def ready(self) -> bool:
+        """Whether every value is at hand; else await :meth:`fetch`. Raises :class:`SecretUnavailable`.
+
+        Renders the header lines anew only when a value has changed.
+        """
+        if not self.secrets:
+            return True
+        values: list[Secret] = []
+        for name in self.secrets:
+            value = self._store.cached(name)
+            if value is None:
+                return False
+            values.append(value)
+        current = tuple(values)
+        if current != self._values:
+            self._render(current)
+        return True
+
+    async def fetch(self) -> None:
+        """Fetches what is missing. Raises :class:`SecretUnavailable`."""
+        for name in self.secrets:
+            await self._store.get(name)
+
+    def _render(self, values: tuple[Secret, ...]) -> None:
+        by_name = dict(zip(self.secrets, values, strict=True))
+        self._lines = tuple(_RENDERERS[i.form](i, by_name) for i in self._injections if i.form in _RENDERERS)
+        for secret in values:
+            header_text(secret)  # whatever the form: a value that cannot stand in a header is refused now
+        if self._redact:
+            placeholders = self._store.placeholders
+            self._scrubber = Scrubber((s.reveal(), placeholders[s.name].encode("latin-1")) for s in values)
+        self._values = values
+
+    @property
+    def lines(self) -> Sequence[tuple[str, str]]:
+        """The header lines to add, valid after :meth:`ready`."""
+        return self._lines
+
+    @property
+    def scrubber(self) -> Scrubber | None:
+        """What takes the values out of the answer; ``None`` where nothing is bound or the policy says not to."""
+        return self._scrubber
+
+    def leaked(self, head: str, authorization: str | None) -> str | None:
+        """The name of a secret whose placeholder stands in ``head`` (or inside Basic) and is not bound here."""
+        return find_leak(self._store, head, authorization, self.secrets)
+
+    def swap(self, name: str, value: str) -> str | None:
+        """The header value with placeholders swapped, or ``None`` if it holds none that is swapped here."""
+        pair = placeholder.decode_basic(value) if name == "authorization" else None
+        place, text = ("header", value) if pair is None else ("basic", pair)
+        swapped = text
+        for stand_in, (secret, places) in self._swapped.items():
+            if place in places and stand_in in swapped:
+                swapped = swapped.replace(stand_in, self._value_of(secret))
+        if swapped == text:
+            return None
+        return swapped if pair is None else placeholder.encode_basic(swapped)
+
+    def _value_of(self, name: str) -> str:
+        assert self._values is not None, "ready() was not awaited"  # noqa: S101
+        return header_text(self._values[self.secrets.index(name)])
+
+
+def find_leak(store: CredentialStore, head: str, authorization: str | None, bound: Sequence[str] = ()) -> str | None:
+    """The name of a secret whose placeholder stands in ``head``, or inside Basic credentials, and is not in ``bound``."""
+    hidden = placeholder.decode_basic(authorization) if authorization else None
+    for text, name in store.secret_of_placeholder.items():
+        if name not in bound and (text in head or (hidden is not None and text in hidden)):
+            return name
+    return None

@@ -1,0 +1,116 @@
+"""Replacing secrets by their placeholders in what an upstream answers.
+
+A server may echo what we injected. The values of a destination are looked for in plain and in base64, where they may
+stand at any of the three alignments of a longer encoded text (``Basic`` credentials, data URLs).
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_URLSAFE: Final = bytes.maketrans(b"+/", b"-_")
+
+MIN_BASE64: Final = 6
+"""Characters; a shorter cut of base64 would be found by chance in any large answer and damage it."""
+
+
+def _base64_forms(value: bytes, stand_in: bytes) -> Iterable[tuple[bytes, bytes]]:
+    """Pairs of what is certain of ``value`` inside base64, at each alignment, and the same cut of ``stand_in``.
+
+    The sextets that are shared with neighbours are left out. Both must have the same length.
+    """
+    for offset in range(3):
+        start = -(-offset * 8 // 6)  # the first sextet that holds no bit of what stands before
+        end = (offset + len(value)) * 8 // 6  # the last one that holds no bit of what follows
+        real, fake = (b64encode(bytes(offset) + text)[start:end] for text in (value, stand_in))
+        if len(real) >= MIN_BASE64:
+            yield real, fake
+            yield real.translate(_URLSAFE), fake.translate(_URLSAFE)
+
+
+class Scrubber:
+    """The compiled replacements of one destination. Stateless; :class:`Stream` carries text across chunk boundaries."""
+
+    def __init__(self, pairs: Iterable[tuple[bytes, bytes]]) -> None:
+        """``pairs`` are (value, placeholder); empty values are ignored."""
+        table: dict[bytes, bytes] = {}
+        for value, placeholder in pairs:
+            if not value:
+                continue
+            table[value] = placeholder
+            stand_in = placeholder[: len(value)].ljust(len(value), b"x")
+            for real, fake in _base64_forms(value, stand_in):
+                table.setdefault(real, fake)
+        # Longest first: where one value contains another, the whole of it must go.
+        self._table: Final = tuple(sorted(table.items(), key=lambda pair: -len(pair[0])))
+        self.longest: Final = max((len(needle) for needle, _ in self._table), default=0)
+        self.keeps_length: Final = all(len(needle) == len(fake) for needle, fake in self._table)
+        self._text_table: Final = tuple((n.decode("latin-1"), f.decode("latin-1")) for n, f in self._table)
+
+    def __bool__(self) -> bool:
+        return bool(self._table)
+
+    def bytes(self, data: bytes) -> bytes:
+        """``data`` with every value replaced. ``data`` must be whole: see :class:`Stream` for pieces."""
+        for needle, fake in self._table:
+            if needle in data:
+                data = data.replace(needle, fake)
+        return data
+
+    def text(self, data: str) -> str:
+        """The same for a header block, one character per octet."""
+        for needle, fake in self._text_table:
+            if needle in data:
+                data = data.replace(needle, fake)
+        return data
+
+    def held_back(self, data: bytes) -> int:
+        """How many octets at the end of ``data`` may be the beginning of a value."""
+        held = 0
+        tail = data[-(self.longest - 1) :] if self.longest > 1 else b""
+        for needle, _ in self._table:
+            start = max(0, len(tail) - len(needle) + 1)
+            position = tail.find(needle[:1], start)
+            while position >= 0:
+                if len(tail) - position <= held:
+                    break
+                if needle.startswith(tail[position:]):
+                    held = len(tail) - position
+                    break
+                position = tail.find(needle[:1], position + 1)
+        return held
+
+    def stream(self) -> Stream:
+        """A scrubber for one body."""
+        return Stream(self)
+
+
+class Stream:
+    """Scrubs one body that arrives in pieces; never holds back more than the longest value."""
+
+    __slots__ = ("_held", "_scrubber")
+
+    def __init__(self, scrubber: Scrubber) -> None:
+        self._scrubber = scrubber
+        self._held = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """What may be passed on now."""
+        if self._held:
+            data = self._held + data
+        data = self._scrubber.bytes(data)
+        held = self._scrubber.held_back(data)
+        if not held:
+            self._held = b""
+            return data
+        self._held = data[-held:]
+        return data[:-held]
+
+    def finish(self) -> bytes:
+        """What was held back, once the body has ended."""
+        held, self._held = self._held, b""
+        return held

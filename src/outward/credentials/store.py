@@ -1,0 +1,116 @@
+"""The store: every secret of a policy, its cached value and its placeholder."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from outward.core import Secret, SecretUnavailable
+from outward.credentials.placeholders import make_placeholder
+from outward.credentials.sources import SOURCES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from outward.policy import SecretSpec
+
+RETRY_AFTER: Final = 2.0
+"""Seconds for which a failure stands before the source is asked again, so that a flood of requests does not flood it."""
+
+UNKNOWN_SHAPE: Final = "outward-placeholder-" + "x" * 24
+"""What a placeholder looks like when the value cannot be had at start-up without waiting for a program or a service."""
+
+
+class _Cached(NamedTuple):
+    outcome: Secret | SecretUnavailable
+    expires: float
+
+
+class CredentialStore:
+    """Fetches secrets when they are first needed, once however many requests wait; keeps them in memory only.
+
+    A value is used for its ``ttl``; when it cannot be renewed the requests that need it fail, they never use an expired
+    value and never go out bare.
+    """
+
+    def __init__(
+        self,
+        specs: Mapping[str, SecretSpec],
+        *,
+        environment: Mapping[str, str],
+        previous: CredentialStore | None = None,
+    ) -> None:
+        """``previous`` hands its placeholders on, so that clients survive a reload of the policy."""
+        self._specs: Final = specs
+        self._environment: Final = environment
+        self._cache: dict[str, _Cached] = {}
+        self._flights: dict[str, asyncio.Task[Secret]] = {}
+        known = previous.placeholders if previous else {}
+        self.placeholders: Final[Mapping[str, str]] = MappingProxyType(
+            {name: spec.placeholder or known.get(name) or self._new_placeholder(spec) for name, spec in specs.items()}
+        )
+        self.secret_of_placeholder: Final[Mapping[str, str]] = MappingProxyType(
+            {text: name for name, text in self.placeholders.items()}
+        )
+
+    def _new_placeholder(self, spec: SecretSpec) -> str:
+        read = SOURCES[spec.source].read
+        if read is None:
+            return make_placeholder(UNKNOWN_SHAPE)
+        try:
+            return make_placeholder(read(spec, self._environment).decode("latin-1"))
+        except SecretUnavailable:
+            return make_placeholder(UNKNOWN_SHAPE)
+
+    def exposed(self) -> dict[str, str]:
+        """Environment variables of the sandbox, holding placeholders."""
+        return {spec.expose: self.placeholders[name] for name, spec in self._specs.items() if spec.expose}
+
+    def cached(self, name: str) -> Secret | None:
+        """The value if it is at hand and fresh. Raises :class:`SecretUnavailable` while a failure stands."""
+        entry = self._cache.get(name)
+        if entry is None or entry.expires < time.monotonic():
+            return None
+        if isinstance(entry.outcome, SecretUnavailable):
+            raise entry.outcome
+        return entry.outcome
+
+    async def get(self, name: str) -> Secret:
+        """The value, fetched if need be. Raises :class:`SecretUnavailable`."""
+        ready = self.cached(name)
+        if ready is not None:
+            return ready
+        flight = self._flights.get(name)
+        if flight is None:
+            flight = asyncio.get_running_loop().create_task(self._fetch(self._specs[name]))
+            self._flights[name] = flight
+            flight.add_done_callback(lambda _: self._flights.pop(name, None))
+        # Shielded: the one who waits may give up, the others still want the answer.
+        return await asyncio.shield(flight)
+
+    async def _fetch(self, spec: SecretSpec) -> Secret:
+        source = SOURCES[spec.source]
+        try:
+            if source.read is not None:
+                value = source.read(spec, self._environment)
+            else:
+                assert source.fetch is not None, "a source has read or fetch"  # noqa: S101
+                value = await source.fetch(spec, self._environment)
+        except SecretUnavailable as error:
+            self._cache[spec.name] = _Cached(error, time.monotonic() + RETRY_AFTER)
+            raise
+        secret = Secret(spec.name, value)
+        ttl = spec.ttl if spec.ttl is not None else source.ttl
+        self._cache[spec.name] = _Cached(secret, time.monotonic() + ttl if ttl is not None else float("inf"))
+        return secret
+
+    def mask(self, text: str) -> str:
+        """``text`` without any value that has been fetched so far, for the journal and for messages."""
+        for name, entry in self._cache.items():
+            if isinstance(entry.outcome, Secret):
+                value = entry.outcome.reveal().decode("latin-1")
+                if value in text:
+                    text = text.replace(value, f"[secret {name}]")
+        return text

@@ -1,0 +1,104 @@
+"""Refusals: what a person, a program and a model can act on."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import dataclass
+from typing import Final
+
+from outward.core import STATUS_OF_CODE, Code
+
+_REASON: Final = {
+    # The reason phrase of each status that we answer ourselves; clients of HTTP/1.1 expect one.
+    400: "Bad Request",
+    403: "Forbidden",
+    407: "Proxy Authentication Required",
+    421: "Misdirected Request",
+    502: "Bad Gateway",
+    503: "Service Unavailable",
+    504: "Gateway Timeout",
+}
+
+_MESSAGE: Final = {
+    # What the message says about each code, after "METHOD host/path". What is not listed speaks for itself in `detail`.
+    Code.HOST_NOT_ALLOWED: "is not allowed by the policy: the host is not in it.",
+    Code.PORT_NOT_ALLOWED: "is not allowed by the policy: the host is in it, but not with this port.",
+    Code.METHOD_NOT_ALLOWED: "is not allowed by the policy: the path is, but not with this method.",
+    Code.PATH_NOT_ALLOWED: "is not allowed by the policy.",
+    Code.DENIED_BY_RULE: "is denied by a rule of the policy.",
+    Code.ADDRESS_NOT_ALLOWED: "leads to an address that is not public.",
+    Code.PROXY_AUTHENTICATION_REQUIRED: "needs proxy credentials.",
+    Code.HOST_MISMATCH: "was sent over a connection to another host.",
+    Code.MALFORMED_REQUEST: "cannot be read in exactly one way.",
+    Code.PLACEHOLDER_LEAK: "carries a placeholder that does not belong there.",
+    Code.SECRET_UNAVAILABLE: "needs a secret that is not available.",
+    Code.JOURNAL_UNAVAILABLE: "cannot be recorded, so it is not forwarded.",
+    Code.APPROVAL_DENIED: "needs an approval that was not given.",
+    Code.UPSTREAM_UNREACHABLE: "could not be delivered: the server is not reachable.",
+    Code.UPSTREAM_TIMEOUT: "got no answer in time.",
+    Code.UPSTREAM_TLS: "could not be delivered: the server's certificate or TLS is not acceptable.",
+}
+
+_CAN_BE_ALLOWED: Final = frozenset(
+    {Code.HOST_NOT_ALLOWED, Code.PORT_NOT_ALLOWED, Code.METHOD_NOT_ALLOWED, Code.PATH_NOT_ALLOWED}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Denial:
+    """A refusal. ``detail`` adds what was found; ``hint`` is the way out where it is not a policy command."""
+
+    code: Code
+    method: str = ""
+    host: str = ""
+    path: str = ""
+    rule: str = ""
+    detail: str = ""
+    hint: str = ""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        return STATUS_OF_CODE.get(self.code, 403)
+
+    def body(self) -> bytes:
+        """The JSON document."""
+        message = f"{self.method} {self.host}{self.path} {_MESSAGE.get(self.code, 'is refused.')}".strip()
+        error = {
+            "type": "outward_denied",
+            "code": str(self.code),
+            "message": f"{message} ({self.detail})" if self.detail else message,
+            "method": self.method,
+            "host": self.host,
+            "path": self.path,
+        }
+        if self.rule:
+            error["rule"] = self.rule
+        hint = self.hint or self._policy_hint()
+        if hint:
+            error["hint"] = hint
+        return json.dumps({"error": error}).encode() + b"\n"
+
+    def _policy_hint(self) -> str:
+        if self.code not in _CAN_BE_ALLOWED:
+            return ""
+        what = f"GET {self.host}/**" if self.method == "CONNECT" else f"{self.method} {self.host}{self.path}"
+        # Quoted: the path comes from the sandbox, and the person will paste this into a shell.
+        return f"Ask the person running you to allow it: outward policy allow {shlex.quote(what)}"
+
+    def response(self, *, head_only: bool = False, close: bool = False) -> bytes:
+        """The whole HTTP/1.1 answer; without body where the request was HEAD."""
+        body = self.body()
+        closing = "connection: close\r\n" if close else ""
+        challenge = 'proxy-authenticate: Basic realm="outward"\r\n' if self.status == 407 else ""
+        head = (
+            f"HTTP/1.1 {self.status} {_REASON[self.status]}\r\n"
+            "content-type: application/json\r\n"
+            "x-outward-verdict: deny\r\n"
+            f"{challenge}"
+            f"content-length: {len(body)}\r\n"
+            f"{closing}"
+            "\r\n"
+        ).encode("latin-1")
+        return head if head_only else head + body

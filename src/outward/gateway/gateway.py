@@ -1,0 +1,206 @@
+"""The gateway: what its connections share, its life and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Protocol
+
+from outward.core import ClientError, Code, Event, JournalUnavailable
+from outward.credentials import Injector
+from outward.credentials.injector import find_leak
+from outward.gateway.dial import Dialler
+from outward.gateway.listeners import Listener
+from outward.gateway.upstream import Pool
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+    from outward.audit import Journal
+    from outward.core import Destination
+    from outward.credentials import CredentialStore
+    from outward.gateway.client import ClientConnection
+    from outward.gateway.http1 import RequestHead
+    from outward.gateway.listeners import Front
+    from outward.pki import Authority
+    from outward.policy import Policy
+
+SWEEP_EVERY: Final = 5.0
+"""Seconds between looks for connections that have not moved; one timer for all of them."""
+
+
+@dataclass(slots=True)
+class Summary:
+    """What a session has done, for the lines at its end."""
+
+    requests: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    refused: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
+    """How often (method, host, path, code) was refused; bounded, the rest is in the journal."""
+
+
+MAX_REFUSED: Final = 1000
+
+
+class Connection(Protocol):
+    """A client's connection, as far as the gateway's life is concerned."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is in flight."""
+        ...
+
+    def close(self) -> None:
+        """Ends it in order."""
+        ...
+
+    def abort(self) -> None:
+        """Ends it at once."""
+        ...
+
+    def sweep(self, now: float) -> None:
+        """Ends it if nothing has moved for too long."""
+        ...
+
+
+class Ruleset:
+    """A policy with its credentials: what a reload replaces as a whole. An exchange keeps the one it began with."""
+
+    def __init__(self, policy: Policy, store: CredentialStore) -> None:
+        self.policy: Final = policy
+        self.store: Final = store
+        self._injectors: Final = {destination: Injector(destination, store) for destination in policy.destinations}
+        self.reads_headers: Final = any(rule.headers for d in policy.destinations for rule in d.rules)
+
+    def injector(self, destination: Destination) -> Injector:
+        """The injector of a destination of this policy."""
+        return self._injectors[destination]
+
+    def leak(self, head: RequestHead, *, bound: tuple[str, ...] = ()) -> str | None:
+        """The name of a secret whose placeholder is in ``head`` and that is not in ``bound``."""
+        return find_leak(self.store, head.text, head.authorization, bound)
+
+
+class Gateway:
+    """Decides, injects, forwards, redacts and records for all its listeners, in one event loop.
+
+    An asynchronous context manager; leaving it drains (see :meth:`close`).
+    """
+
+    def __init__(self, *, policy: Policy, store: CredentialStore, authority: Authority, journal: Journal) -> None:
+        self.ruleset = Ruleset(policy, store)
+        self.authority: Final = authority
+        self.journal: Final = journal
+        self.pool: Final = Pool()
+        self.dialler: Final = Dialler()
+        self.summary: Final = Summary()
+        self.clients: Final[set[Connection]] = set()
+        self.draining = False
+        self.clock: Callable[[], float]
+        self._count = 0
+        self._listeners: list[Listener] = []
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._complained = False
+        self._idle = asyncio.Event()
+
+    async def __aenter__(self) -> Gateway:
+        loop = asyncio.get_running_loop()
+        self.clock = loop.time
+        self._sweeper = loop.call_later(SWEEP_EVERY, self._sweep)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def listen_on(self, sock: socket.socket, front: Front) -> None:
+        """Serves a listening socket from now on; the gateway owns it. ``front`` says what its clients speak."""
+        self._listeners.append(Listener(self, sock, front))
+
+    def replace(self, policy: Policy, store: CredentialStore) -> None:
+        """All-or-nothing reload: requests that begin from now on are decided by ``policy``."""
+        self.ruleset = Ruleset(policy, store)
+        self.pool.close()
+
+    async def close(self, grace: float = 2.0) -> None:
+        """Stops accepting, lets requests in flight end for ``grace`` seconds, then closes everything."""
+        self.draining = True
+        for listener in self._listeners:
+            listener.close()
+        for client in [one for one in self.clients if not one.busy]:
+            client.close()
+        if not self.clients:
+            self._idle.set()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._idle.wait(), grace)
+        for client in list(self.clients):
+            client.abort()
+        for listener in self._listeners:
+            await listener.wait_closed()
+        await asyncio.sleep(0)  # lets connection_lost run, which writes the last records
+        self.pool.close()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+
+    # -- used by connections and exchanges
+
+    def joined(self, connection: Connection) -> None:
+        """A connection has begun."""
+        self.clients.add(connection)
+
+    def left(self, connection: Connection) -> None:
+        """A connection has ended."""
+        self.clients.discard(connection)
+        if self.draining and not self.clients:
+            self._idle.set()
+
+    def next_id(self) -> str:
+        """The identity of an exchange, unique within the session."""
+        self._count += 1
+        return f"{self._count:08x}"
+
+    def ended(self, event: Event) -> None:
+        """Records the end of an exchange. It is over: a journal that fails now stops the next one, at its start."""
+        summary = self.summary
+        summary.requests += 1
+        summary.bytes_in += event.bytes_in or 0
+        summary.bytes_out += event.bytes_out or 0
+        if event.verdict == "deny" and len(summary.refused) < MAX_REFUSED:
+            path = (event.path or "").partition("?")[0]
+            summary.refused[event.method or "", event.host or "", path, event.code or ""] += 1
+        try:
+            self.journal.append(event)
+        except JournalUnavailable as error:
+            self.complain(error)
+
+    def refused_early(self, client: ClientConnection, error: ClientError) -> None:
+        """Records a request whose head could not be read."""
+        self.ended(
+            Event(
+                "end",
+                self.next_id(),
+                "http",
+                client.agent,
+                verdict="deny",
+                code=Code.MALFORMED_REQUEST.value,
+                status=400,
+                error=error.message,
+            )
+        )
+
+    def complain(self, error: JournalUnavailable) -> None:
+        """Says once, where the person can see it, that the journal cannot be written."""
+        if not self._complained:
+            self._complained = True
+            sys.stderr.write(f"outward: {error.message}; requests are refused until it can be written\n")
+
+    def _sweep(self) -> None:
+        now = self.clock()
+        for client in list(self.clients):
+            client.sweep(now)
+        self.pool.sweep(now)
+        self._sweeper = asyncio.get_running_loop().call_later(SWEEP_EVERY, self._sweep)

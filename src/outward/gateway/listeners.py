@@ -1,0 +1,170 @@
+"""Accepting: sockets, and what their clients speak before there is HTTP (DESIGN §3, steps 1 to 3).
+
+Until it is known what a connection is for, its octets are only looked at (``MSG_PEEK``) and not taken: a CONNECT head is
+taken exactly to its end, a ClientHello is left for TLS to read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+
+from outward.core import ClientError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from outward.gateway.gateway import Gateway
+
+MAX_CONNECTIONS: Final = 8192
+"""Accepted connections of a gateway, all listeners together; more are closed at once."""
+
+GREETING_TIME: Final = 30.0
+"""Seconds for a client to say what it wants, TLS handshake included."""
+
+ACCEPT_AT_ONCE: Final = 64
+
+RETRY_ACCEPT: Final = 0.1
+"""Seconds to wait when the process is out of descriptors."""
+
+_OUT_OF_DESCRIPTORS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+T = TypeVar("T")
+
+
+class Front(Protocol):
+    """What is spoken on an accepted connection before there is HTTP."""
+
+    @property
+    def authenticates(self) -> bool:
+        """Whether clients must say who they are."""
+        ...
+
+    async def serve(self, gateway: Gateway, sock: socket.socket) -> None:
+        """Takes the connection over. Raising closes it."""
+        ...
+
+
+class Listener:
+    """Accepts on one socket; every connection gets a task until its front has handed it over."""
+
+    def __init__(self, gateway: Gateway, sock: socket.socket, front: Front) -> None:
+        sock.setblocking(False)
+        self._gateway: Final = gateway
+        self._sock: Final = sock
+        self._front: Final = front
+        self._loop: Final = asyncio.get_running_loop()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
+        self._loop.add_reader(sock, self._accept)
+
+    def _accept(self) -> None:
+        for _ in range(ACCEPT_AT_ONCE):
+            try:
+                sock, _ = self._sock.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                if error.errno not in _OUT_OF_DESCRIPTORS:
+                    raise
+                self._loop.remove_reader(self._sock)
+                self._loop.call_later(RETRY_ACCEPT, self._resume)
+                return
+            if len(self._tasks) + len(self._gateway.clients) >= MAX_CONNECTIONS:
+                sock.close()
+                continue
+            sock.setblocking(False)
+            if sock.family != socket.AF_UNIX:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            task = self._loop.create_task(self._serve(sock))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def _resume(self) -> None:
+        if not self._closed:
+            self._loop.add_reader(self._sock, self._accept)
+
+    async def _serve(self, sock: socket.socket) -> None:
+        try:
+            async with asyncio.timeout(GREETING_TIME):
+                await self._front.serve(self._gateway, sock)
+        except (ClientError, OSError, TimeoutError):
+            # The client went away, or said nothing in time; a front answers everything else itself.
+            sock.close()
+        except asyncio.CancelledError:
+            sock.close()
+            raise
+
+    def close(self) -> None:
+        """Stops accepting and ends the greetings in progress."""
+        if not self._closed:
+            self._closed = True
+            self._loop.remove_reader(self._sock)
+            self._sock.close()
+            for task in self._tasks:
+                task.cancel()
+
+    async def wait_closed(self) -> None:
+        """Waits for the greetings to end."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+PEEK_PAUSE: Final = 0.005
+"""Seconds between looks at a greeting that arrives in pieces: what was peeked at keeps the socket readable."""
+
+
+async def peek(sock: socket.socket, complete: Callable[[bytes], T | None], limit: int) -> T:
+    """Waits until ``complete`` makes something of what has arrived, without taking it.
+
+    Raises :class:`ClientError` when ``limit`` octets are not enough, :class:`ConnectionError` when the client has gone.
+    """
+    seen = 0
+    while True:
+        try:
+            data = sock.recv(limit, socket.MSG_PEEK)
+        except (BlockingIOError, InterruptedError):
+            await _readable(sock)
+            continue
+        if not data:
+            raise ConnectionResetError("the client has gone")
+        if len(data) > seen:
+            seen = len(data)
+            result = complete(data)
+            if result is not None:
+                return result
+            if seen >= limit:
+                raise ClientError("the greeting is too large")
+        await asyncio.sleep(PEEK_PAUSE)
+
+
+async def take(sock: socket.socket, count: int) -> bytes:
+    """Takes exactly ``count`` octets that :func:`peek` has seen."""
+    parts: list[bytes] = []
+    while count:
+        try:
+            part = sock.recv(count)
+        except (BlockingIOError, InterruptedError):
+            await _readable(sock)
+            continue
+        if not part:
+            raise ConnectionResetError("the client has gone")
+        parts.append(part)
+        count -= len(part)
+    return b"".join(parts)
+
+
+async def _readable(sock: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    ready = loop.create_future()
+    loop.add_reader(sock, _wake, ready)
+    try:
+        await ready
+    finally:
+        loop.remove_reader(sock)
+
+
+def _wake(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)

@@ -1,0 +1,114 @@
+"""Heads written anew: what goes upstream, and what comes back. Pure.
+
+Nothing of the original octets is passed on; every line is serialised from the parsed and checked form.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from outward.gateway.http1 import CHUNKED, HOP_BY_HOP
+
+if TYPE_CHECKING:
+    from outward.core import Request
+    from outward.credentials import Injector, Scrubber
+    from outward.gateway.http1 import RequestHead, ResponseHead
+
+OVERRIDES: Final = frozenset(
+    # Fields by which a server may be told to act on another request than the one that was decided about.
+    {
+        "x-forwarded-host",
+        "x-http-method",
+        "x-http-method-override",
+        "x-method-override",
+        "x-original-url",
+        "x-rewrite-url",
+    }
+)
+
+NOT_FORWARDED: Final = HOP_BY_HOP | OVERRIDES | {"host", "content-length", "trailer"}
+
+NOT_ANSWERED: Final = HOP_BY_HOP | {
+    "content-length",
+    "alt-svc",  # would send the client to QUIC, which does not exist here
+    "x-outward-verdict",  # ours to say
+}
+
+_WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
+"""Methods for which an empty body is announced too (RFC 9110 §8.6)."""
+
+
+def authority(host: str, port: int, scheme: str) -> str:
+    """The Host field's value: brackets for IPv6, the port only where it is not the scheme's own."""
+    name = f"[{host}]" if ":" in host else host
+    return name if port == (443 if scheme == "https" else 80) else f"{name}:{port}"
+
+
+def request_head(head: RequestHead, request: Request, injector: Injector) -> bytes:
+    """The head that is sent upstream.
+
+    The canonical path, our Host, our credentials; none of the client's credentials, hop-by-hop fields or overrides. Where
+    the answer will be scrubbed, it is asked for uncompressed.
+    """
+    path, query = request.path, request.query
+    out = [
+        f"{request.method} {path}?{query} HTTP/1.1" if query else f"{request.method} {path} HTTP/1.1",
+        f"Host: {authority(request.host, request.port, request.scheme)}",
+    ]
+    removes, nominated = injector.removes, head.nominated
+    identity = injector.scrubber is not None
+    for key, name, value in head.fields:
+        if key in NOT_FORWARDED or key in nominated:
+            continue
+        swapped = injector.swap(key, value) if injector.swaps else None
+        if swapped is not None and key not in injector.sets:
+            out.append(f"{name}: {swapped}")
+        elif key not in removes and not (identity and key == "accept-encoding"):
+            out.append(f"{name}: {value}")
+    out.extend(f"{name}: {value}" for name, value in injector.lines)
+    if identity:
+        out.append("accept-encoding: identity")
+    if head.websocket:
+        out.append("Connection: Upgrade\r\nUpgrade: websocket")
+    elif head.length == CHUNKED:
+        out.append("Transfer-Encoding: chunked")
+    elif head.length or head.method in _WITH_BODY:
+        out.append(f"Content-Length: {head.length}")
+    out.append("\r\n")
+    return "\r\n".join(out).encode("latin-1")
+
+
+def response_head(head: ResponseHead, framing: str, scrubber: Scrubber | None) -> bytes:
+    """The head that the client gets. ``framing`` is the lines that say how the body ends, each with its CRLF."""
+    nominated = head.nominated
+    lines = [f"{name}: {value}" for key, name, value in head.fields if key not in NOT_ANSWERED and key not in nominated]
+    lines.insert(0, f"HTTP/1.1 {head.status} {head.reason}")
+    text = "\r\n".join(lines)
+    if scrubber is not None:
+        text = scrubber.text(text)
+    return f"{text}\r\n{framing}\r\n".encode("latin-1")
+
+
+def trailer_section(trailers: str, scrubber: Scrubber | None) -> str:
+    """The answer's trailers without those that must not be trailers (RFC 9110 §6.5.1)."""
+    kept = [line for line in trailers.split("\r\n") if line and line.partition(":")[0].lower() not in _NEVER_TRAILERS]
+    text = "".join(f"{line}\r\n" for line in kept)
+    return scrubber.text(text) if scrubber is not None else text
+
+
+_NEVER_TRAILERS: Final = NOT_ANSWERED | {
+    "cache-control",
+    "content-encoding",
+    "content-range",
+    "content-type",
+    "host",
+    "location",
+    "set-cookie",
+    "trailer",
+    "www-authenticate",
+}
+
+
+def masked_query(query: str) -> str:
+    """The query for the journal: names stay, values go."""
+    return "&".join(f"{name}=***" if eq else "***" for name, eq, _ in (p.partition("=") for p in query.split("&")))

@@ -1,0 +1,113 @@
+"""Passthrough: TLS that is not intercepted. The host and SNI have been checked; the octets are none of our business."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from outward.gateway.record import Outcome, end_event
+from outward.gateway.upstream import HIGH_WATER
+
+if TYPE_CHECKING:
+    from outward.core import Request, Verdict
+    from outward.gateway.gateway import Gateway
+
+TUNNEL_TIME: Final = 3600.0
+"""Seconds without an octet in either direction after which a tunnel is closed."""
+
+
+class TunnelEnd(asyncio.Protocol):
+    """One side; what it receives goes to the other."""
+
+    def __init__(self, tunnel: Tunnel, *, from_client: bool) -> None:
+        self._tunnel: Final = tunnel
+        self._from_client: Final = from_client
+        self.peer: TunnelEnd | None = None
+        self.transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See :class:`asyncio.Protocol`."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101
+        self.transport = transport
+        transport.set_write_buffer_limits(HIGH_WATER)
+
+    def data_received(self, data: bytes) -> None:
+        """Passes it on."""
+        self._tunnel.count(len(data), from_client=self._from_client)
+        if self.peer is not None:
+            self.peer.transport.write(data)
+
+    def eof_received(self) -> bool:
+        """Half-closes the other side (TLS inside may still have something to say)."""
+        if self.peer is not None and self.peer.transport.can_write_eof():
+            self.peer.transport.write_eof()
+            return True
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Ends the tunnel."""
+        self._tunnel.close()
+
+    def pause_writing(self) -> None:
+        """This side is slow: the other waits."""
+        if self.peer is not None:
+            self.peer.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """This side has caught up."""
+        if self.peer is not None and not self.peer.transport.is_closing():
+            self.peer.transport.resume_reading()
+
+
+class Tunnel:
+    """Two ends and the record of what went through."""
+
+    busy: Final = True
+
+    def __init__(self, gateway: Gateway, request: Request, verdict: Verdict, identity: str) -> None:
+        self._gateway: Final = gateway
+        self._request: Final = request
+        self._verdict: Final = verdict
+        self._identity: Final = identity
+        self._started: Final = gateway.clock()
+        self._last = self._started
+        self._in = self._out = 0
+        self._address = ""
+        self._closed = False
+        self.client: Final = TunnelEnd(self, from_client=True)
+        self.server: Final = TunnelEnd(self, from_client=False)
+
+    def join(self, address: str) -> None:
+        """Both ends are connected: let the octets flow."""
+        self._address = address
+        self.client.peer, self.server.peer = self.server, self.client
+        self._gateway.joined(self)
+
+    def count(self, octets: int, *, from_client: bool) -> None:
+        """Notes what passed."""
+        self._last = self._gateway.clock()
+        if from_client:
+            self._in += octets
+        else:
+            self._out += octets
+
+    def close(self) -> None:
+        """Closes both ends, once."""
+        if self._closed:
+            return
+        self._closed = True
+        self._gateway.left(self)
+        for end in (self.client, self.server):
+            if hasattr(end, "transport"):
+                end.transport.close()
+        outcome = Outcome(None, self._in, self._out, self._gateway.clock() - self._started, address=self._address)
+        self._gateway.ended(
+            end_event(self._identity, "tunnel", self._request, "allow", self._verdict.rule, "", (), outcome)
+        )
+
+    abort = close
+
+    def sweep(self, now: float) -> None:
+        """Closes a tunnel through which nothing has gone for too long."""
+        if now - self._last > TUNNEL_TIME:
+            self.close()

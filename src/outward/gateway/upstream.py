@@ -1,0 +1,243 @@
+"""Connections to upstream servers, and the pool of those that may be used again."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from outward.core import ClientError, UpstreamError
+from outward.gateway.http1 import (
+    UNTIL_CLOSE,
+    Body,
+    ChunkedBody,
+    ResponseHead,
+    body_reader,
+    parse_response,
+    response_framing,
+    split_head,
+)
+
+if TYPE_CHECKING:
+    from outward.core import Destination
+    from outward.gateway.exchange import Exchange
+
+HIGH_WATER: Final = 256 * 1024
+"""Octets waiting to be written before the other side is told to pause. Bounds the memory of a transfer."""
+
+IDLE_TIME: Final = 30.0
+"""Seconds for which an idle connection is kept when the server does not say."""
+
+IDLE_PER_KEY: Final = 64
+
+_KEEP_ALIVE_TIMEOUT: Final = re.compile(r"timeout=([0-9]{1,5})", re.ASCII)
+
+PoolKey = tuple[str, "Destination", str]
+"""(agent, destination, host): connections are never shared between agents, nor between hosts of a wildcard."""
+
+
+class UpstreamConnection(asyncio.Protocol):
+    """One connection to a server; serves one exchange at a time and hands it what arrives, parsed."""
+
+    def __init__(self, pool: Pool, key: PoolKey) -> None:
+        self._pool: Final = pool
+        self.key: Final = key
+        self.address = ""
+        self.transport: asyncio.Transport
+        self.exchange: Exchange | None = None
+        self.closed = False
+        self.served = 0
+        self.idle_until = 0.0
+        self._buffer = b""
+        self._method = ""
+        self._head: ResponseHead | None = None
+        self._body: Body | None = None
+        self._length = 0
+        self._tunnel = False
+        self._paused = False
+
+    # -- asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See :class:`asyncio.Protocol`."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101
+        self.transport = transport
+        transport.set_write_buffer_limits(HIGH_WATER)
+
+    def data_received(self, data: bytes) -> None:
+        """Parses; anything that an answer must not contain ends the exchange."""
+        exchange = self.exchange
+        if exchange is None:
+            # Nobody asked: a desynchronised server must not answer the next request with this.
+            self.close()
+            return
+        if self._tunnel:
+            exchange.on_tunnel_data(data)
+            return
+        try:
+            self._receive(exchange, data)
+        except (UpstreamError, ClientError) as error:
+            self.close()
+            exchange.on_upstream_error(UpstreamError(error.message))
+
+    def eof_received(self) -> bool:
+        """The server has said all: the end of a body without length, or a failure (see ``connection_lost``)."""
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Ends the exchange: well if the body was to last until now, else as a failure."""
+        self.closed = True
+        exchange, self.exchange = self.exchange, None
+        if exchange is None:
+            self._pool.forget(self)
+        elif self._tunnel:
+            exchange.on_tunnel_closed()
+        elif self._head is not None and self._length == UNTIL_CLOSE and exc is None:
+            exchange.on_response_data(b"", done=True, trailers="")
+        else:
+            exchange.on_upstream_error(UpstreamError("the server closed the connection"))
+
+    def pause_writing(self) -> None:
+        """The server reads slowly: let the client wait."""
+        if self.exchange is not None:
+            self.exchange.client.pause_reading()
+
+    def resume_writing(self) -> None:
+        """The server has caught up."""
+        if self.exchange is not None:
+            self.exchange.client.resume_reading()
+
+    # -- used by the exchange
+
+    def begin(self, exchange: Exchange, method: str, head: bytes) -> None:
+        """Sends a request head; the answer goes to ``exchange``."""
+        self.exchange = exchange
+        self.served += 1
+        self._method = method
+        self._head = None
+        self._body = None
+        self.transport.write(head)
+
+    def pause_reading(self) -> None:
+        """Lets the server wait."""
+        if not self._paused and not self.closed:
+            self._paused = True
+            self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Undoes :meth:`pause_reading`."""
+        if self._paused and not self.closed:
+            self._paused = False
+            self.transport.resume_reading()
+
+    def release(self) -> None:
+        """The exchange is over on both sides: back to the pool, if the connection is in a clean state."""
+        head, self.exchange = self._head, None
+        if head is None or not head.keep_alive or self._buffer or self._tunnel or self._length == UNTIL_CLOSE:
+            self.close()
+            return
+        self.resume_reading()
+        self._pool.put(self, _idle_time(head))
+
+    def close(self) -> None:
+        """Closes the connection; what is still in flight is lost."""
+        self.exchange = None
+        if not self.closed:
+            self.closed = True
+            self.transport.abort()
+
+    # -- parsing
+
+    def _receive(self, exchange: Exchange, data: bytes) -> None:
+        while self._head is None:
+            if self._buffer:
+                data, self._buffer = self._buffer + data, b""
+            end = split_head(data)
+            if not end:
+                self._buffer = data
+                return
+            head = parse_response(data[:end])
+            data = data[end:]
+            if head.status == 101:
+                self._begin_tunnel(exchange, head, data)
+                return
+            if head.status < 200:
+                exchange.on_interim_response(head)
+                if not data:
+                    return
+                continue
+            self._head = head
+            self._length = response_framing(head, self._method)
+            self._body = body_reader(self._length, UpstreamError)
+            payload, self._buffer = self._body.feed(data)
+            exchange.on_response(head, payload, done=self._body.done, trailers=self._trailers())
+            return
+        assert self._body is not None  # noqa: S101
+        if self._body.done:
+            self.close()  # more than the answer: refuse to guess what it belongs to
+            return
+        payload, self._buffer = self._body.feed(data)
+        exchange.on_response_data(payload, done=self._body.done, trailers=self._trailers())
+
+    def _trailers(self) -> str:
+        return self._body.trailers if isinstance(self._body, ChunkedBody) else ""
+
+    def _begin_tunnel(self, exchange: Exchange, head: ResponseHead, rest: bytes) -> None:
+        self._tunnel = True
+        exchange.on_switching_protocols(head)
+        if rest and self.exchange is not None:
+            exchange.on_tunnel_data(rest)
+
+
+def _idle_time(head: ResponseHead) -> float:
+    """How long the server keeps the connection, less a second so that we are not the ones who are late."""
+    for field in head.fields:
+        if field.key == "keep-alive" and (match := _KEEP_ALIVE_TIMEOUT.search(field.value)):
+            return max(0.0, min(float(match[1]) - 1.0, IDLE_TIME))
+    return IDLE_TIME
+
+
+class Pool:
+    """Idle upstream connections, by agent and destination."""
+
+    def __init__(self) -> None:
+        self._idle: dict[PoolKey, deque[UpstreamConnection]] = {}
+
+    def get(self, key: PoolKey, now: float) -> UpstreamConnection | None:
+        """The most recently used idle connection, if one is still good."""
+        idle = self._idle.get(key)
+        while idle:
+            connection = idle.pop()
+            if not connection.closed and not connection.transport.is_closing() and connection.idle_until > now:
+                return connection
+            connection.close()
+        return None
+
+    def put(self, connection: UpstreamConnection, idle_time: float) -> None:
+        """Keeps an idle connection for ``idle_time`` seconds at most."""
+        idle = self._idle.setdefault(connection.key, deque())
+        if connection.closed or len(idle) >= IDLE_PER_KEY or idle_time <= 0:
+            connection.close()
+            return
+        connection.idle_until = asyncio.get_running_loop().time() + idle_time
+        idle.append(connection)
+
+    def forget(self, connection: UpstreamConnection) -> None:
+        """The connection has gone by itself."""
+        idle = self._idle.get(connection.key)
+        if idle and connection in idle:
+            idle.remove(connection)
+
+    def sweep(self, now: float) -> None:
+        """Closes what has been idle for too long."""
+        for key, idle in list(self._idle.items()):
+            for connection in [one for one in idle if one.idle_until <= now]:
+                idle.remove(connection)
+                connection.close()
+            if not idle:
+                del self._idle[key]
+
+    def close(self) -> None:
+        """Closes all."""
+        self.sweep(float("inf"))
