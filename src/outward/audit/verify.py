@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from operator import index
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from outward.audit.format import GENESIS, PRUNED, Segment, holds_seal, parse_file_name, sessions, unseal
+from outward.core import OutwardError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,8 +35,15 @@ def verify(path: Path) -> Report:
     """Checks every session of a directory, or one file (from the file before it on, if that is there).
 
     A last line without its line feed is a record whose writer was killed: a note, not a fault, in the newest file of a
-    session. Anything else that the writer did not write is a fault.
+    session. Anything else that the writer did not write is a fault. Raises :class:`OutwardError` for what cannot be read.
     """
+    try:
+        return _verify(path)
+    except OSError as error:
+        raise OutwardError(f"cannot read the journal {error.filename or path}: {error.strerror or error}") from error
+
+
+def _verify(path: Path) -> Report:
     if path.is_dir():
         every = sessions(path)
     else:
@@ -104,7 +113,7 @@ class _Chain:
             return "the record does not match its hash"
         try:
             record: dict[str, Any] = json.loads(opened[0])
-            seq, prev, session = record["seq"], record["prev"], record["session"]
+            seq, prev, session = index(record["seq"]), str(record["prev"]), str(record["session"])
         except (ValueError, KeyError, TypeError, RecursionError):
             return "the line is not a record"
         if not self._known:
@@ -119,7 +128,7 @@ class _Chain:
         self._session, self.seq, self.digest = session, seq, opened[1]
         self.records += 1
         if record.get("kind") == PRUNED:
-            self._pruned.add(record["id"])
+            self._pruned.add(str(record.get("id")))
         return None
 
     def _torn(self, line: bytes, where: str) -> str | None:

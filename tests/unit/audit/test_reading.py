@@ -1,0 +1,102 @@
+"""Reading: all sessions by time, as they grow, start and end put together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from outward.audit import Journal, Reader, Record, Selection, joined
+from tests.unit.audit.conftest import END, START, write
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_sessions_are_merged_by_time(directory: Path) -> None:
+    with Journal.open(directory, session="a") as a, Journal.open(directory, session="b") as b:
+        for number in range(6):
+            (a, b)[number % 2].append(START._replace(id=str(number)))
+    assert [record.fields["id"] for record in Reader(directory).read()] == list("012345")
+    assert [record.fields["id"] for record in Reader(directory, "b").read()] == list("135")
+
+
+def test_files_of_a_session_are_read_in_order(directory: Path) -> None:
+    assert len(write(directory, 300, file_bytes=4096)) > 11  # more than ten: names do not sort as numbers do
+    assert [record.fields["seq"] for record in Reader(directory).read()] == list(range(1, 301))
+
+
+def test_reading_goes_on_where_it_ended(directory: Path) -> None:
+    reader = Reader(directory)
+    assert list(reader.read()) == []  # not even the directory is there
+    with Journal.open(directory, session="s", file_bytes=2000) as journal:
+        for number in range(20):
+            journal.append(START._replace(id=str(number)))
+            assert [record.fields["id"] for record in reader.read()] == [str(number)]
+            assert list(reader.read()) == []
+
+
+def test_a_line_that_is_being_written_waits(directory: Path) -> None:
+    (path,) = write(directory, 2)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-20])
+    reader = Reader(directory)
+    assert [record.fields["seq"] for record in reader.read()] == [1]
+    path.write_bytes(whole)
+    assert [record.fields["seq"] for record in reader.read()] == [2]
+    assert reader.unreadable == 0
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"",
+        b"null",
+        b"{}",
+        b"\xff",
+        b'{"time":"x","phase":"end"}',
+        b'{"time":1,"phase":"end"}',
+        b'{"time":"2026-11-21"}',
+    ],
+)
+def test_what_is_no_record_is_counted_and_passed_over(directory: Path, line: bytes) -> None:
+    (path,) = write(directory, 1)
+    path.write_bytes(line + b"\n" + path.read_bytes())
+    reader = Reader(directory)
+    assert [record.fields["seq"] for record in reader.read()] == [1]
+    assert reader.unreadable == 1
+
+
+def test_an_end_gets_the_fields_of_its_start(directory: Path) -> None:
+    with Journal.open(directory, session="s") as journal:
+        journal.append(START)
+        journal.append(START._replace(id="r2"))
+        journal.append(END._replace(host=None, path=None))
+    started: dict[tuple[str, str], Record] = {}
+    ends = [record.fields for record in joined(Reader(directory).read(), started) if record.fields["phase"] == "end"]
+    assert [(end["host"], end["path"], end["status"]) for end in ends] == [("api.example.com", "/v1/messages", 200)]
+    assert [identity for _, identity in started] == ["r2"]
+
+
+FIELDS = {"time": "2026-11-21T10:00:00.000000Z", "host": "api.example.com", "verdict": "deny"}
+
+
+@pytest.mark.parametrize(
+    ("selection", "covers"),
+    [
+        (Selection(), True),
+        (Selection(since="2026-11-21T10:00:00.000000Z"), True),
+        (Selection(since="2026-11-21T10:00:00.000001Z"), False),
+        (Selection(host="api.example.com"), True),
+        (Selection(host="*.example.com"), True),
+        (Selection(host="example.com"), False),
+        (Selection(denied=True), True),
+    ],
+)
+def test_selection(selection: Selection, covers: bool) -> None:
+    assert selection.covers(FIELDS) is covers
+
+
+def test_allowed_requests_are_not_denied_ones() -> None:
+    assert not Selection(denied=True).covers(FIELDS | {"verdict": "allow"})
+    assert not Selection(host="api.example.com").covers({"time": FIELDS["time"]})
