@@ -36,7 +36,7 @@ _NAME: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]"  # RFC 9110 §5.6.2
 # before the colon. Possessive repetition: linear time on any input.
 _FIELDS: Final = re.compile(rf"(?:{_NAME}++:[\t\x20-\x7e\x80-\xff]*+\r\n)*+", re.ASCII)
 # Methods are case-sensitive and the registered ones are upper-case; a server that also takes `delete` must not see it.
-_REQUEST_LINE: Final = re.compile(r"([A-Z][A-Z0-9_-]{0,31}) ([\x21-\x7e\x80-\xff]{1,32768}) HTTP/1\.([01])", re.ASCII)
+_REQUEST_LINE: Final = re.compile(r"([A-Z][A-Z0-9_-]{0,31}) ([\x21-\x7e]{1,32768}) HTTP/1\.([01])", re.ASCII)
 _STATUS_LINE: Final = re.compile(r"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*))?", re.ASCII)
 _LENGTH: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
 _BARE_LF: Final = re.compile(rb"(?<!\r)\n")

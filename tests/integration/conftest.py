@@ -1,0 +1,59 @@
+"""A certificate authority for the servers, and gateways and servers that are stopped at the end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import trustme
+
+from tests.support.serve import Serve
+from tests.support.upstream import Handler, Upstream, echo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="session")
+def server_ca() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def ca_file(server_ca: trustme.CA, tmp_path: Path) -> Path:
+    file = tmp_path / "server-ca.pem"
+    server_ca.cert_pem.write_to_path(str(file))
+    return file
+
+
+@pytest.fixture
+def upstream(server_ca: trustme.CA) -> Iterator[Callable[..., Upstream]]:
+    """Starts servers: ``upstream("api.test")``, ``upstream(tls=False)``."""
+    started: list[Upstream] = []
+
+    def start(*names: str, tls: bool = True, handler: Handler = echo) -> Upstream:
+        server = Upstream(server_ca if tls else None, *names, handler=handler)
+        started.append(server)
+        return server
+
+    yield start
+    for server in started:
+        server.close()
+
+
+@pytest.fixture
+def serve(tmp_path: Path, ca_file: Path) -> Iterator[Callable[..., Serve]]:
+    """Starts gateways; ``CA`` in the policy's text becomes the servers' authority."""
+    started: list[Serve] = []
+
+    def start(policy: str, *arguments: str, env: dict[str, str] | None = None) -> Serve:
+        directory = tmp_path / f"gateway{len(started)}"
+        directory.mkdir(mode=0o700)
+        gateway = Serve(directory, policy.replace("CA", str(ca_file)), *arguments, env=env)
+        started.append(gateway)
+        return gateway
+
+    yield start
+    for gateway in started:
+        gateway.stop()

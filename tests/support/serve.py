@@ -1,0 +1,87 @@
+"""The real ``outward serve`` in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+from tests.support.client import Answer, Connection
+
+OUTWARD = Path(sys.executable).with_name("outward")
+
+
+class Serve:
+    """A running gateway. ``policy`` is the file's text after ``version: 1``."""
+
+    def __init__(self, directory: Path, policy: str, *arguments: str, env: dict[str, str] | None = None) -> None:
+        self.directory = directory
+        self.state = directory / "state"
+        self.policy = directory / "policy.yaml"
+        self.write_policy(policy)
+        self.stderr = directory / "stderr"
+        environment = {"PATH": os.environ["PATH"], "HOME": str(directory), "OUTWARD_HOME": str(self.state)} | (
+            env or {}
+        )
+        with self.stderr.open("wb") as stderr:
+            self.process = subprocess.Popen(
+                [OUTWARD, "serve", "--policy", self.policy, *(arguments or ("--listen", "127.0.0.1:0"))],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                env=environment,
+                cwd=directory,
+            )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line, self.stderr.read_text()
+        self.ready = json.loads(line)
+        self.address: str = self.ready["listen"][0]
+        self.ca: str = self.ready["ca"]
+
+    def write_policy(self, policy: str) -> None:
+        self.policy.write_text("version: 1\n" + textwrap.dedent(policy))
+        self.policy.chmod(0o600)
+
+    def dial(self, index: int = 0) -> Connection:
+        return Connection(self.ready["listen"][index])
+
+    def tunnel(self, host: str, *, port: int = 443, sni: str | None = "", headers: str = "") -> Connection:
+        """A TLS connection to ``host`` through the gateway."""
+        connection = self.dial()
+        answer = connection.connect(f"{host}:{port}", headers)
+        assert answer.status == 200, answer.body
+        connection.start_tls(self.ca, host if sni == "" else sni)
+        return connection
+
+    def get(self, host: str, path: str, headers: str = "", *, method: str = "GET", body: bytes = b"") -> Answer:
+        with self.tunnel(host) as connection:
+            return connection.request(method, path, host, headers, body)
+
+    def journal(self) -> list[dict[str, Any]]:
+        files = sorted((self.state / "journal").glob("*.jsonl"))
+        return [json.loads(line) for file in files for line in file.read_bytes().splitlines()]
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Another verb on the same state."""
+        environment = {"PATH": os.environ["PATH"], "HOME": str(self.directory), "OUTWARD_HOME": str(self.state)}
+        return subprocess.run([OUTWARD, *arguments], capture_output=True, text=True, env=environment, timeout=60)
+
+    def resident(self) -> int:
+        """Resident memory in octets."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        (line,) = [line for line in status.splitlines() if line.startswith("VmRSS")]
+        return int(line.split()[1]) * 1024
+
+    def stop(self) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        status = self.process.wait(40)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        return status
