@@ -12,10 +12,11 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from outward.core import HostError
 from outward.isolation.operations import Bind, Directory, Fresh, Hide, Kernel, Seal, Symlink
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from outward.isolation.operations import Operation
 
@@ -23,6 +24,10 @@ HOME: Final = "/home/agent"
 USER: Final = "agent"
 UID: Final = 1000
 HOSTNAME: Final = "outward"
+
+OWN: Final = "/etc/outward"
+BUNDLE: Final = f"{OWN}/ca-bundle.pem"
+CA: Final = f"{OWN}/ca.pem"
 
 SYSTEM: Final = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/gnu/store")
 """Shown as they are on the host: a directory read-only, a symbolic link as the same link."""
@@ -94,11 +99,12 @@ GENERATED: Final[dict[str, str]] = {
 class Props:
     """The small files that are shown inside in place of something else, kept in a directory of ours on the host.
 
-    They hold nothing but the constants above. Raises :class:`OSError` where they cannot be written.
+    ``extra`` are further ones, name to content, shown in ``/etc/outward``. None of them holds anything secret.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, extra: Mapping[str, str]) -> None:
         self.directory: Final = directory
+        self.extra: Final = extra
         self.empty_file: Final = str(directory / "empty-file")
         self.empty_directory: Final = str(directory / "empty-directory")
 
@@ -107,10 +113,19 @@ class Props:
         return str(self.directory / name)
 
     def write(self) -> None:
-        """Makes them, or makes them right again. Two sessions may do so at the same time."""
+        """Makes them, or makes them right again. Two sessions may do so at the same time.
+
+        Raises :class:`HostError` where they cannot be written.
+        """
+        try:
+            self._write()
+        except OSError as error:
+            raise HostError(f"cannot write to {self.directory}: {error.strerror}") from error
+
+    def _write(self) -> None:
         self.directory.mkdir(mode=0o700, exist_ok=True)
         Path(self.empty_directory).mkdir(mode=0o555, exist_ok=True)
-        for name, text in {**GENERATED, "empty-file": ""}.items():
+        for name, text in {**GENERATED, **self.extra, "empty-file": ""}.items():
             file = self.directory / name
             if file.is_file() and file.read_text() == text:
                 continue
@@ -163,8 +178,13 @@ def _etc(props: Props) -> Iterator[Operation]:
     yield Symlink("/proc/mounts", "/etc/mtab")
 
 
-def trust(bundle: str) -> Iterator[Operation]:
-    """Puts ``bundle`` in place of the system's own bundles, for the clients that no variable can point elsewhere."""
+def trust(props: Props, bundle: str, ca: str) -> Iterator[Operation]:
+    """Shows the certificate files in ``/etc/outward``, and ``bundle`` in place of the system's own bundles as well, for the
+    clients that no variable can point elsewhere."""
+    for name in props.extra:
+        yield Bind(props.generated(name), f"{OWN}/{name}")
+    yield Bind(bundle, BUNDLE)
+    yield Bind(ca, CA)
     for path in SYSTEM_BUNDLES:
         if os.path.isfile(path):  # noqa: PTH113 (start-up)
             yield Bind(bundle, os.path.realpath(path))

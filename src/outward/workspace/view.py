@@ -59,7 +59,6 @@ class View:
     workspace: str
     exposures: tuple[Exposure, ...]
     hidden: tuple[Hidden, ...]
-    pinned: tuple[str, ...]
     fixed: tuple[str, ...]
     links: dict[str, str]
     path: tuple[str, ...]
@@ -85,7 +84,7 @@ class View:
         seen = [path for path in candidates if os.path.isfile(path) and self.sees(path)]  # noqa: PTH113 (start-up)
         return next((path for path in seen if os.access(path, os.X_OK)), seen[0] if seen else None)
 
-    def runs(self, file: str) -> str:
+    def obstacle(self, file: str) -> str:
         """Why ``file`` cannot be started inside; empty when it can."""
         if not os.access(file, os.X_OK):
             return "it is not executable"
@@ -109,14 +108,16 @@ def plan(wanted: Wanted) -> View:
             exposures.setdefault(path, writable)
     tools = _tools(wanted, exposures)
     found = _scan(wanted, exposures, tools)
-    concealed = [*_concealed(wanted, (*exposures, *tools.roots))]
     exposures |= {root: False for root in tools.roots if root not in exposures}
+    concealed = list(_concealed(wanted, exposures))
+    for path in (*found.pinned, *_between(concealed, exposures)):
+        if _nearest(path, exposures):
+            exposures.setdefault(path, True)  # mounted on itself, it cannot be renamed away
     hidden = {each.path: each for each in (*found.hidden, *concealed)}
     return View(
         workspace=workspace,
         exposures=tuple(Exposure(path, exposures[path]) for path in _parents_first(exposures)),
-        hidden=tuple(hidden[path] for path in _parents_first(hidden) if not _within_hidden(path, hidden)),
-        pinned=tuple(_parents_first({*found.pinned, *_pins(concealed, exposures)})),
+        hidden=tuple(hidden[path] for path in _parents_first(hidden) if not _within(path, hidden)),
         fixed=tuple(path for path in _parents_first(found.fixed) if path not in hidden),
         links=tools.links,
         path=tuple(dict.fromkeys((*tools.path, *SYSTEM_PATH))),
@@ -140,7 +141,7 @@ def _refuse_dangerous(path: str, wanted: Wanted, *, writable: bool) -> None:
         (writable and any(is_below(path, root) for root in SYSTEM), "it belongs to the operating system"),
         (writable and path == "/tmp", "other programs keep their sockets there"),  # noqa: S108
         (writable and is_below(home, path), "it is, or holds, your home directory"),
-        (any(is_below(path, str(each)) for each in wanted.concealed), "Outward keeps its own files there"),
+        (any(is_below(path, os.path.realpath(each)) for each in wanted.concealed), "Outward keeps its own files there"),
     )
     for refused, reason in refusals:
         if refused:
@@ -169,26 +170,34 @@ def _scan(wanted: Wanted, exposures: dict[str, bool], tools: Toolchains) -> Foun
     return found
 
 
-def _concealed(wanted: Wanted, shown: Iterable[str]) -> Iterator[Hidden]:
-    roots = list(shown)
+def _concealed(wanted: Wanted, exposures: dict[str, bool]) -> Iterator[Hidden]:
     for path in wanted.concealed:
-        if any(is_below(str(path), root) for root in roots):
-            yield Hidden(str(path), path.is_dir())
+        parent = os.path.realpath(path.parent)
+        if path.is_symlink() and _nearest(f"{parent}/{path.name}", exposures):
+            raise HostError(
+                f"{path} is a link in a directory that the agent may write to, so the agent could replace it",
+                hint="Keep policies and secrets outside of the workspace.",
+            )
+        real = os.path.realpath(path)
+        if os.path.exists(real) and any(is_below(real, root) for root in exposures):  # noqa: PTH110 (start-up)
+            yield Hidden(real, os.path.isdir(real))  # noqa: PTH112 (start-up)
 
 
-def _pins(concealed: list[Hidden], exposures: dict[str, bool]) -> Iterator[str]:
-    """The directories between a writable root and what is concealed in it: none of them may be renamed away."""
+def _between(concealed: list[Hidden], exposures: dict[str, bool]) -> Iterator[str]:
+    """The directories between what is shown and what is concealed in it."""
     for hidden in concealed:
-        for root, writable in exposures.items():
-            if writable and is_below(hidden.path, root):
-                yield from (
-                    str(each)
-                    for each in PurePath(hidden.path).parents
-                    if is_below(str(each), root) and str(each) != root
-                )
+        for parent in map(str, PurePath(hidden.path).parents):
+            if any(is_below(parent, root) for root in exposures):
+                yield parent
 
 
-def _within_hidden(path: str, hidden: dict[str, Hidden]) -> bool:
+def _nearest(path: str, exposures: dict[str, bool]) -> bool:
+    """Whether ``path`` is writable inside: as the nearest of what is shown above it says."""
+    above = [root for root in exposures if is_below(path, root)]
+    return bool(above) and exposures[max(above, key=len)]
+
+
+def _within(path: str, hidden: dict[str, Hidden]) -> bool:
     return any(str(parent) in hidden for parent in PurePath(path).parents)
 
 

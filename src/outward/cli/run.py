@@ -1,0 +1,122 @@
+"""``outward run``: a command in the sandbox, whose only way out is the gateway."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Final
+
+import click
+
+from outward.agents import PROFILES, profile_of
+from outward.cli.home import state_directory
+from outward.cli.policy_file import load_policy
+from outward.cli.summary import closing_lines
+from outward.core import HostError
+from outward.session import CommandUnavailable, Options, assemble, run
+
+BACKENDS: Final = ("bubblewrap", "docker", "podman", "gvisor", "microvm", "none")
+MODES: Final = ("write", "read", "review")
+
+_AGENT_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_DURATION: Final = re.compile(r"([0-9]{1,9})([smhd]?)")
+_UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def _agent(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not _AGENT_NAME.fullmatch(value):
+        raise click.BadParameter("a name has letters, digits, - and _")
+    return value
+
+
+def _seconds(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
+    if value is None:
+        return None
+    if (match := _DURATION.fullmatch(value)) is None or int(match[1]) == 0:
+        raise click.BadParameter(f"{value!r} is not a time like 90s, 15m or 2h")
+    return float(int(match[1]) * _UNITS[match[2]])
+
+
+@click.command("run", context_settings={"allow_interspersed_args": False}, options_metavar="[OPTIONS] --")
+@click.option("--policy", "policy_file", type=click.Path(path_type=Path, dir_okay=False), help="The policy file.")
+@click.option("--backend", type=click.Choice(BACKENDS), help="What confines the processes; otherwise the policy says.")
+@click.option(
+    "--workspace",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    default=Path(),
+    help="The directory to work in; otherwise this one.",
+)
+@click.option("--mode", type=click.Choice(MODES), help="What may happen to its files; otherwise the policy says.")
+@click.option("--agent", metavar="NAME", callback=_agent, help="Who it is, in the policy and the journal.")
+@click.option("--timeout", metavar="T", callback=_seconds, help="End the command after T (90s, 15m, 2h): status 124.")
+@click.option("--quiet", is_flag=True, help="No summary at the end.")
+@click.option("--dry-run", is_flag=True, help="Print the steps, in order, and start nothing.")
+@click.argument("words", metavar="CMD...", nargs=-1, required=True, type=click.UNPROCESSED)
+def command(
+    policy_file: Path | None,
+    backend: str | None,
+    workspace: Path,
+    mode: str | None,
+    agent: str | None,
+    timeout: float | None,
+    quiet: bool,
+    dry_run: bool,
+    words: tuple[str, ...],
+) -> int:
+    """Run a command in the sandbox; its only way out is the gateway.
+
+    The exit status is the command's (128+N for signal N); 125 when the sandbox could not be set up, 126 and 127 when the
+    command cannot be executed or found inside.
+
+    \b
+      outward run -- claude
+      outward run --policy ci.yaml --mode read --timeout 15m -- npm test
+    """
+    profile = PROFILES.get(agent or "") or profile_of(words[0])
+    policy = load_policy(policy_file, agent_preset=profile.preset)
+    if not policy.destinations:
+        _say("the policy allows nothing: every request will be refused")
+    for warning in policy.warnings:
+        _say(warning)
+    _require_bubblewrap(backend or policy.sandbox.backend)
+    home = Path.home()
+    options = Options(
+        command=words,
+        policy=policy,
+        profile=profile,
+        agent=agent or profile.name,
+        workspace=workspace.absolute(),
+        mode=mode or policy.workspace.mode,
+        state=state_directory(),
+        config=home / ".config" / "outward",
+        home=home,
+        environment=dict(os.environ),
+        timeout=min((limit for limit in (timeout, policy.sandbox.limits.time) if limit is not None), default=None),
+        terminal=os.isatty(0) and os.isatty(1),
+    )
+    try:
+        if dry_run:
+            for line in assemble(options).preparation.describe():
+                click.echo(line)
+            return 0
+        outcome = run(options, _say)
+    except CommandUnavailable as error:
+        _say(error.message)
+        click.echo(f"  {error.hint}" if error.hint else "", err=True, nl=bool(error.hint))
+        return error.status
+    if not quiet:
+        for line in closing_lines(outcome.summary, outcome.session):
+            _say(line)
+    return outcome.status
+
+
+def _require_bubblewrap(backend: str) -> None:
+    if backend == "none":
+        raise HostError("nothing runs without a sandbox", hint="Leave --backend out, or use --backend bubblewrap.")
+    if backend != "bubblewrap":
+        raise HostError(f"the backend {backend} is not available in this version", hint="Use --backend bubblewrap.")
+
+
+def _say(line: str) -> None:
+    click.echo(f"outward: {line}", err=True)

@@ -1,0 +1,52 @@
+"""The lines at the end of ``outward run``."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Final
+
+from outward.core import Code
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from outward.gateway import Summary
+
+MAX_REFUSALS: Final = 10
+
+ALLOWABLE: Final = frozenset({Code.HOST_NOT_ALLOWED, Code.METHOD_NOT_ALLOWED, Code.PATH_NOT_ALLOWED})
+"""Refusals that a rule would lift. For the others a command to allow them would be wrong, or not help."""
+
+_UNITS: Final = ("B", "KB", "MB", "GB", "TB")
+
+
+def closing_lines(summary: Summary, session: str) -> Iterator[str]:
+    """What happened, what was refused and how to allow it, where to read more."""
+    refused = sum(summary.refused.values())
+    requests = f"{summary.requests} request{'' if summary.requests == 1 else 's'}"
+    yield f"{requests}, {_size(summary.bytes_out)} sent, {_size(summary.bytes_in)} received, {refused} refused"
+    for (method, host, path, code), count in summary.refused.most_common(MAX_REFUSALS):
+        times = f" ({count} times)" if count > 1 else ""
+        yield f"  refused {_printable(f'{method} {host}{path}')}: {code}{times}"
+        if code in ALLOWABLE:
+            yield f"    to allow it: outward policy allow {shlex.quote(_printable(_rule(method, host, path)))}"
+    if len(summary.refused) > MAX_REFUSALS:
+        yield f"  and {len(summary.refused) - MAX_REFUSALS} more"
+    yield f"all of it: outward log --session {session}"
+
+
+def _rule(method: str, host: str, path: str) -> str:
+    """A refused CONNECT has no path: what would be asked through it is not known, reading is the modest guess."""
+    return f"GET,HEAD {host}/**" if method == "CONNECT" else f"{method} {host}{path}"
+
+
+def _printable(text: str) -> str:
+    """Without what would move the cursor: the words come from inside the sandbox."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def _size(octets: int) -> str:
+    size, unit = float(octets), 0
+    while size >= 1000 and unit < len(_UNITS) - 1:
+        size, unit = size / 1000, unit + 1
+    return f"{size:.0f} {_UNITS[unit]}" if unit == 0 or size >= 10 else f"{size:.1f} {_UNITS[unit]}"

@@ -1,0 +1,34 @@
+"""What a caller of ``outward run`` may decide."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from outward.agents import Profile
+    from outward.policy import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """``agent`` is the identity in the policy and the journal, and names the home. ``environment`` and ``home`` are the
+    caller's. ``state`` is the state directory; ``config`` is where the user's policy lives. ``timeout`` is in seconds.
+    ``terminal`` says that standard input and output are a terminal, which the command then gets one of its own for.
+    """
+
+    command: tuple[str, ...]
+    policy: Policy
+    profile: Profile
+    agent: str
+    workspace: Path
+    mode: str
+    state: Path
+    config: Path
+    home: Path
+    environment: Mapping[str, str]
+    timeout: float | None
+    terminal: bool

@@ -1,0 +1,140 @@
+"""Decides everything before anything is started."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from outward.agents import Seeding, plant
+from outward.core import HostError
+from outward.isolation import bubblewrap, system
+from outward.isolation.operations import Bind, Hide, Symlink
+from outward.pki import trust_files
+from outward.session import environment
+from outward.workspace import Wanted, plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from outward.isolation.bubblewrap import Bubblewrap, Launch
+    from outward.isolation.operations import Operation
+    from outward.pki import Authority
+    from outward.session.options import Options
+    from outward.workspace import View
+
+NOT_FOUND: Final = 127
+NOT_EXECUTABLE: Final = 126
+
+_UNENFORCED: Final = ("memory", "cpus", "pids")
+
+
+class CommandUnavailable(HostError):
+    """The command cannot be started inside. ``status`` is what a shell would end with."""
+
+    def __init__(self, message: str, status: int, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """All that a session needs to start. ``notes`` are lines for the person who runs it."""
+
+    bubblewrap: Bubblewrap
+    launch: Launch
+    notes: tuple[str, ...]
+
+    def describe(self) -> Iterator[str]:
+        """The steps, one line each, in order."""
+        for operation in self.launch.operations:
+            yield operation.describe()
+        for name, value in sorted(self.launch.environment.items()):
+            yield f"{'variable':<11}{name}={value}"
+        yield f"{'start in':<11}{self.launch.directory}"
+        yield f"{'run':<11}{' '.join(self.launch.command)}"
+
+
+def prepare(options: Options, authority: Authority, placeholders: Mapping[str, str]) -> Preparation:
+    """The preparation for ``options``. ``placeholders`` are those of the exposed secrets, by environment variable.
+
+    Raises :class:`HostError` for whatever this machine, or the layout of its files, does not allow;
+    :class:`CommandUnavailable` where the command is not in view.
+    """
+    tool = bubblewrap.find()
+    view = plan(_wanted(options))
+    _require(options.command[0], view)
+    props = system.Props(options.state / "view", trust_files(system.BUNDLE))
+    props.write()
+    home = _home(options, view, placeholders)
+    operations = (
+        *system.base(props, str(home)),
+        *system.trust(props, str(authority.bundle_file), str(authority.certificate_file)),
+        *_show(view, props),
+        *system.last(),
+    )
+    launch = bubblewrap.Launch(
+        command=options.command,
+        operations=operations,
+        environment=environment.build(options, view, placeholders),
+        directory=view.workspace,
+        terminal=options.terminal,
+    )
+    return Preparation(tool, launch, tuple(_notes(options)))
+
+
+def _wanted(options: Options) -> Wanted:
+    policy = options.policy
+    secret_files = (Path(str(spec.argument)) for spec in policy.secrets.values() if spec.source == "file")
+    return Wanted(
+        workspace=options.workspace,
+        mode=options.mode,
+        home=options.home,
+        search_path=options.environment.get("PATH", ""),
+        system=system.VISIBLE,
+        hide=policy.workspace.hide,
+        show=policy.workspace.show,
+        read=policy.sandbox.read,
+        write=policy.sandbox.write,
+        tools=policy.sandbox.tools,
+        concealed=(options.state, options.config, *policy.files, *secret_files),
+    )
+
+
+def _require(command: str, view: View) -> None:
+    file = view.find(command)
+    if file is None:
+        raise CommandUnavailable(
+            f"{command}: not found in the sandbox",
+            NOT_FOUND,
+            hint="Inside are the system's programs, those on your PATH, and the workspace.",
+        )
+    if reason := view.obstacle(file):
+        raise CommandUnavailable(f"{command}: {reason}", NOT_EXECUTABLE)
+
+
+def _home(options: Options, view: View, placeholders: Mapping[str, str]) -> Path:
+    home = options.state / "homes" / options.agent
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise HostError(f"cannot make the agent's home {home}: {error.strerror}") from error
+    plant(home, options.profile.seeds, Seeding(view.workspace, placeholders))
+    return home
+
+
+def _show(view: View, props: system.Props) -> Iterator[Operation]:
+    for exposure in view.exposures:
+        yield Bind(exposure.path, exposure.path, exposure.writable)
+    for path, text in view.links.items():
+        yield Symlink(text, path)
+    for path in view.fixed:
+        yield Bind(path, path)
+    for hidden in view.hidden:
+        yield Hide(hidden.path, props.empty_directory if hidden.directory else props.empty_file)
+
+
+def _notes(options: Options) -> Iterator[str]:
+    limits = options.policy.sandbox.limits
+    if unenforced := [name for name in _UNENFORCED if getattr(limits, name) is not None]:
+        yield f"limits on {', '.join(unenforced)} are not enforced by this version; time is"
