@@ -51,9 +51,12 @@ class Bubblewrap:
     setsid: str
     disable_userns: bool
 
-    def argv(self, arguments: int) -> tuple[str, ...]:
-        """The command line. Everything else is read from the descriptor ``arguments``, out of the process table's sight."""
-        return (self.path, "--args", str(arguments))
+    def argv(self, launch: Launch, arguments: int) -> tuple[str, ...]:
+        """The command line. Everything but the command is read from the descriptor ``arguments``: paths and variables do
+        not belong in the process table."""
+        # A session of its own, so that signals meet the command's process group and nothing of the launcher.
+        session = (self.setsid, "--ctty") if launch.terminal else (self.setsid,)
+        return (self.path, "--args", str(arguments), "--", *session, *launch.command)
 
     def arguments(self, launch: Launch, *, seccomp: int, status: int) -> bytes:
         """What ``--args`` reads: NUL-terminated. ``seccomp`` and ``status`` are descriptors."""
@@ -62,12 +65,10 @@ class Bubblewrap:
             parts += operation.arguments()
         for name, value in launch.environment.items():
             parts += ("--setenv", name, value)
-        # A session of its own, so that signals meet the command's process group and nothing of the launcher.
-        session = (self.setsid, "--ctty") if launch.terminal else (self.setsid,)
-        parts += ("--chdir", launch.directory, "--", *session, *launch.command)
+        parts += ("--chdir", launch.directory)
         if any("\0" in part for part in parts):
-            raise HostError("a path, variable or argument holds a NUL byte")
-        return "".join(f"{part}\0" for part in parts).encode("utf-8", "surrogateescape")
+            raise HostError("a path or a variable holds a NUL byte")
+        return b"".join(os.fsencode(part) + b"\0" for part in parts)
 
     def _fixed(self) -> Iterator[str]:
         for namespace in ("user", "pid", "ipc", "uts", "cgroup"):

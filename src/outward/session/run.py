@@ -101,7 +101,7 @@ def _command(preparation: Preparation, terminal: Terminal | None, status: int, s
     arguments = _memory_file("arguments", text, stack)
     inner = terminal.inner if terminal is not None else None
     return Command(
-        argv=tool.argv(arguments),
+        argv=tool.argv(preparation.launch, arguments),
         stdio=(0, 1, 2) if inner is None else (inner, inner, inner if os.isatty(2) else 2),
         inherit=(filter_, arguments, status),
     )
