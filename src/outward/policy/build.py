@@ -1,0 +1,271 @@
+"""From the checked fields of one file to secrets, destinations and specifications: what fields mean together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from urllib.parse import urlsplit
+
+from outward.core import Action, ClientError, Destination, Injection, OutwardError, Rule, canonical_host
+from outward.policy.model import AgentSpec, Limits, SandboxSpec, SecretSpec, WorkspaceSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from outward.policy.model import Registries
+    from outward.policy.shapes import Reading, Value
+
+_NOT_WITH_PASSTHROUGH: Final = ("ask", "deny", "inject", "ca", "redact", "client_credentials")
+_DEFAULT_PORT: Final = {"https": 443, "http": 80}
+
+
+class Placed(NamedTuple):
+    """Something that was built, and where the file says so."""
+
+    thing: Any
+    value: Value
+    reading: Reading
+
+    def problem(self, message: str, *, found: str = "", accepted: str = "") -> None:
+        """Notes a problem there."""
+        self.reading.problem(self.value.node, self.value.path, message, found=found, accepted=accepted)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything that the files of a policy contribute, in their order."""
+
+    secrets: list[Placed] = field(default_factory=list)
+    agents: list[Placed] = field(default_factory=list)
+    destinations: list[Placed] = field(default_factory=list)
+    references: list[Placed] = field(default_factory=list)  # names of secrets
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What building may ask of the world outside."""
+
+    home: Path
+    registries: Registries
+    read: Callable[[Path], str]
+
+
+class Builder:
+    """Builds what one file says into the parts of the policy."""
+
+    def __init__(self, file: Path, reading: Reading, parts: Parts, around: Surroundings) -> None:
+        self._base: Final = file.parent
+        self._reading: Final = reading
+        self._parts: Final = parts
+        self._around: Final = around
+
+    def build(self, root: Value) -> None:
+        """Adds the secrets, agents and destinations of the file."""
+        for name, value in root.get("secrets", {}).items():
+            self._parts.secrets.append(self._place(self._secret(name, value), value))
+        for name, value in root.get("agents", {}).items():
+            self._parts.agents.append(self._place(AgentSpec(name, value.get("secret")), value))
+            self._refer(value.get("secret"), value.data["secret"])
+        for value in root.get("destinations", ()):
+            for destination in self._destinations(value):
+                self._parts.destinations.append(self._place(destination, value))
+
+    def _place(self, thing: Any, value: Value) -> Placed:
+        return Placed(thing, value, self._reading)
+
+    def _refer(self, name: str, value: Value) -> None:
+        self._parts.references.append(self._place(name, value))
+
+    def path(self, value: Value) -> Path:
+        """A path of the file: ``~`` is the home directory, anything relative is relative to the file."""
+        text: str = value.data
+        if text == "~" or text.startswith("~/"):
+            return self._around.home / text[2:]
+        if text.startswith("~"):
+            self._place(None, value).problem("only `~/` is understood, not another user's home", found=repr(text))
+        return self._base / text
+
+    def paths(self, value: Value | None) -> tuple[Path, ...]:
+        """A list of them."""
+        return tuple(map(self.path, value.data)) if value is not None else ()
+
+    def _secret(self, name: str, value: Value) -> SecretSpec:
+        source: Any = next(source for source in ("env", "file", "command") if source in value.data)
+        options = {option: value.get(option) for option in ("ttl", "expose", "placeholder")}
+        return SecretSpec(name, source, self._argument(source, value.data[source]), **options)
+
+    def _argument(self, source: str, given: Value) -> str | Path | tuple[str, ...]:
+        if source == "file":
+            return self.path(given)
+        return given.data if source == "env" else tuple(item.data for item in given.data)
+
+    def _destinations(self, value: Value) -> Iterator[Destination]:
+        self._check_tls(value)
+        settings = {
+            "inject": self._injections(value),
+            "tls": value.get("tls", "intercept"),
+            "connect_to": value.get("connect_to"),
+            "ca": self._certificate(value.data.get("ca")),
+            "allow_private": value.get("allow_private", False),
+            "client_credentials": value.get("client_credentials", "strip"),
+            "redact": value.get("redact", True),
+            "agents": frozenset(item.data for item in value.data["agents"].data) if "agents" in value.data else None,
+        }
+        for scheme, host, port in self._places(value):
+            name = value.get("name", host)
+            yield Destination(name, host, port, scheme, tuple(_rules(name, value)), **settings)  # type: ignore[arg-type]
+            if scheme == "http" and settings["inject"]:
+                self._parts.warnings.append(f"destination {name!r}: secrets go to http://{host} unencrypted")
+
+    def _check_tls(self, value: Value) -> None:
+        here = self._place(None, value)
+        connect = value.get("allow") == "connect"
+        if value.get("tls") == "passthrough":
+            for key in _NOT_WITH_PASSTHROUGH:
+                if key in value.data:
+                    here.problem(f"{key!r} is not possible with tls: passthrough, which is not looked into")
+            if value.get("allow") and not connect:
+                here.problem("a passthrough has no requests to match", accepted="allow: connect")
+            if value.get("scheme") == "http":
+                here.problem("a passthrough needs TLS", found="scheme: http", accepted="scheme: https")
+        elif connect:
+            here.problem("allow: connect needs tls: passthrough", accepted='a list of rules, such as ["GET /**"]')
+        if value.get("host") == "*" and not value.get("i_understand_this_allows_everything"):
+            accepted = "i_understand_this_allows_everything: true"
+            here.problem("this matches every host there is", found='host: "*"', accepted=accepted)
+
+    def _places(self, value: Value) -> Iterator[tuple[str, str, int]]:
+        """Scheme, host and port: one place for a host, one for each registry."""
+        if "host" in value.data:
+            scheme = value.get("scheme", "https")
+            yield scheme, value.get("host"), value.get("port", _DEFAULT_PORT[scheme])
+            return
+        for key in ("scheme", "port"):
+            if key in value.data:
+                self._place(None, value.data[key]).problem(f"{key!r} comes from the registry's address")
+        client = value.get("registry")
+        if client is None:
+            return
+        found = sorted({place for url in self._around.registries.urls(client) if (place := _place_of(url)) is not None})
+        if not found:
+            self._parts.warnings.append(
+                f"no registry of {client} was found on this machine: `registry: {client}` allows nothing"
+            )
+        yield from found
+
+    def _injections(self, value: Value) -> tuple[Injection, ...]:
+        injections: list[Injection] = []
+        headers: set[str] = set()
+        for item in value.get("inject", ()):
+            injection = self._injection(item)
+            sets = injection.name if injection.form == "header" else "authorization"
+            if injection.form != "placeholder":
+                if sets in headers:
+                    self._place(None, item).problem(f"another injection of this destination sets {sets!r} already")
+                headers.add(sets)
+            injections.append(injection)
+        return tuple(injections)
+
+    def _injection(self, item: Value) -> Injection:
+        if "placeholder" in item.data:
+            self._refer(item.get("placeholder"), item.data["placeholder"])
+            places = (
+                frozenset(place.data for place in item.data["in"].data) if "in" in item.data else {"header", "basic"}
+            )
+            return Injection("placeholder", (item.get("placeholder"),), places=frozenset(places))
+        if "basic" in item.data:
+            basic = item.data["basic"]
+            self._refer(basic.get("secret"), basic.data["secret"])
+            return Injection("basic", (basic.get("secret"),), username=basic.get("username"))
+        if "value" in item.data:
+            text, names = item.get("value")
+            for name in names:
+                self._refer(name, item.data["value"])
+            return Injection("header", names, name=item.get("header"), template=text)
+        secret = item.get("secret")
+        self._refer(secret, item.data["secret"])
+        return Injection("header", (secret,), name=item.get("header"), template=f"{{{secret}}}")
+
+    def _certificate(self, value: Value | None) -> str | None:
+        if value is None:
+            return None
+        path = self.path(value)
+        try:
+            text = self._around.read(path)
+        except OutwardError as error:
+            self._place(None, value).problem(error.message, accepted=error.hint)
+            return None
+        if "-----BEGIN CERTIFICATE-----" not in text or "-----END CERTIFICATE-----" not in text:
+            self._place(None, value).problem("this file holds no certificate", found=str(path), accepted="a PEM file")
+            return None
+        return text
+
+    def workspace(self, root: Value) -> WorkspaceSpec:
+        """What the file says about the workspace."""
+        value = root.data.get("workspace")
+        if value is None:
+            return WorkspaceSpec()
+        return WorkspaceSpec(value.get("mode", "write"), _texts(value, "hide"), _texts(value, "show"))
+
+    def sandbox(self, root: Value) -> SandboxSpec:
+        """What the file says about the sandbox."""
+        value = root.data.get("sandbox")
+        if value is None:
+            return SandboxSpec()
+        limits, env = value.data.get("limits"), value.data.get("env")
+        return SandboxSpec(
+            backend=value.get("backend", "bubblewrap"),
+            limits=Limits(**{key: item.data for key, item in limits.data.items()}) if limits else Limits(),
+            read=self.paths(value.data.get("read")),
+            write=self.paths(value.data.get("write")),
+            tools=value.get("tools", "path"),
+            env_set=_set_variables(env),
+            env_pass=_texts(env, "pass") if env else (),
+        )
+
+
+def _texts(value: Value, key: str) -> tuple[str, ...]:
+    return tuple(item.data for item in value.get(key, ()))
+
+
+def _set_variables(env: Value | None) -> Mapping[str, str]:
+    given = env.get("set", {}) if env is not None else {}
+    return MappingProxyType({name: item.data for name, item in given.items()})
+
+
+def _rules(name: str, value: Value) -> Iterator[Rule]:
+    for action in Action:
+        given = value.get(action.value, ())
+        if given == "connect":
+            yield Rule(f"{name} {action}[0]", action, None, None)
+            continue
+        for item in given:
+            # Counted as in the file, where the items that could not be read have their numbers too.
+            yield _rule(f"{name} {action}{item.path[item.path.rindex('[') :]}", action, item)
+
+
+def _rule(name: str, action: Action, item: Value) -> Rule:
+    if isinstance(item.data, tuple):
+        return Rule(name, action, *item.data)
+    words = {method.data for method in item.get("methods")}
+    return Rule(
+        name,
+        action,
+        None if "*" in words else frozenset(words),
+        item.get("path"),
+        tuple((key, text.data) for key, text in item.get("query", {}).items()),
+        tuple((key, text.data) for key, text in item.get("headers", {}).items()),
+    )
+
+
+def _place_of(url: str) -> tuple[str, str, int] | None:
+    try:
+        parts = urlsplit(url)
+        if parts.scheme not in _DEFAULT_PORT or not parts.hostname:
+            return None
+        return parts.scheme, canonical_host(parts.hostname), parts.port or _DEFAULT_PORT[parts.scheme]
+    except (ValueError, ClientError):
+        return None

@@ -1,0 +1,228 @@
+"""The fields of the policy file, in one table: validation, error texts, JSON Schema and reference all follow from it.
+
+Only what a field is and means may stand here. What several fields mean together is in :mod:`outward.policy.build`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from outward.policy import texts
+from outward.policy.shapes import ByKey, ByKind, Choice, Field, Flag, List, Number, Record, Table, Text
+
+NAME: Final = Text("a name of letters, digits, - _ .", r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}")
+VARIABLE: Final = Text("the name of an environment variable", r"[A-Za-z_][A-Za-z0-9_]*", private=True)
+PATH: Final = Text("a path", parse=texts.argument)
+DURATION: Final = Text("a duration such as 90s, 15m, 2h or 1d", r"[1-9][0-9]{0,8}[smhd]", texts.seconds)
+SIZE: Final = Text("a size such as 512M or 4G", r"[1-9][0-9]{0,8}[KMGT]", texts.octets)
+LINE: Final = Text("one line of text", parse=texts.plain_line)
+METHODS: Final = rf"(?:\*|{texts.METHOD}(?:,{texts.METHOD})*)"
+HOST: Final = Text('a host name, "*.suffix", or an IP address', r"\S+", texts.host_pattern)
+HEADER: Final = Text("the name of a header", texts.FIELD_NAME, texts.matched_header)
+CLIENTS: Final = ("npm", "pip", "cargo", "apt")
+
+SECRET: Final = Record(
+    "a secret",
+    {
+        "env": Field(VARIABLE, "variable of the environment in which outward is started"),
+        "file": Field(PATH, "file that holds the value; relative to the policy file, `~` is the home directory"),
+        "command": Field(
+            List(Text("an argument", parse=texts.argument), least=1),
+            "command that prints the value; no shell is involved",
+        ),
+        "ttl": Field(DURATION, "how long a fetched value is used"),
+        "expose": Field(VARIABLE, "variable inside the sandbox that receives the placeholder"),
+        "placeholder": Field(
+            Text("8 or more visible ASCII characters", r"[\x21-\x7e]{8,}", private=True),
+            "fixed placeholder instead of a generated one",
+        ),
+    },
+    one_of=("env", "file", "command"),
+    later=frozenset(
+        {"keyring", "vault", "aws", "gcp", "azure", "onepassword", "bitwarden", "kubernetes"}
+        | {"oauth", "github_app", "aws_sts", "gcp_token"}
+    ),
+)
+
+AGENT: Final = Record(
+    "an agent", {"secret": Field(NAME, "secret whose value is the proxy password of this agent", required=True)}
+)
+
+RULE: Final = ByKind(
+    {
+        "text": Text('"METHODS PATH" such as "GET,HEAD /repos/**"', rf"{METHODS} +/\S*", texts.rule_line),
+        "mapping": Record(
+            "a rule",
+            {
+                "methods": Field(
+                    List(Text("a method in capitals", rf"(?:\*|{texts.METHOD})"), least=1), "methods", required=True
+                ),
+                "path": Field(
+                    Text("a path such as /repos/**", r"/\S*", texts.path_glob), "glob over the path", required=True
+                ),
+                "query": Field(
+                    Table(Text("the name of a parameter", r"[\s\S]+"), Text("a value")),
+                    "values that parameters must have",
+                ),
+                "headers": Field(Table(HEADER, Text("a value")), "values that headers must have"),
+            },
+        ),
+    }
+)
+RULES: Final = List(RULE)
+
+INJECT: Final = ByKey(
+    "an injection",
+    {
+        "header": Record(
+            "an injection",
+            {
+                "header": Field(
+                    Text("the name of a header", texts.FIELD_NAME, texts.injected_header),
+                    "header that is set",
+                    required=True,
+                ),
+                "secret": Field(NAME, "secret that is the whole value"),
+                "value": Field(
+                    Text('a text such as "Bearer {github}"', parse=texts.template), "text with secrets in braces"
+                ),
+            },
+            one_of=("secret", "value"),
+        ),
+        "basic": Record(
+            "an injection",
+            {
+                "basic": Field(
+                    Record(
+                        "basic",
+                        {
+                            "username": Field(
+                                Text("a user name", parse=texts.username), "user; some servers ignore it", required=True
+                            ),
+                            "secret": Field(NAME, "secret that is the password", required=True),
+                        },
+                    ),
+                    "HTTP Basic authentication",
+                    required=True,
+                )
+            },
+        ),
+        "placeholder": Record(
+            "an injection",
+            {
+                "placeholder": Field(
+                    NAME, "secret whose placeholder is swapped where the client put it", required=True
+                ),
+                "in": Field(List(Choice(("header", "basic")), least=1), "where it is swapped; default: both"),
+            },
+        ),
+    },
+    later=frozenset({"query", "sigv4"}),
+)
+
+DESTINATION: Final = Record(
+    "a destination",
+    {
+        "name": Field(LINE, "name in rules and records; default: the host"),
+        "host": Field(HOST, 'exact name, or `"*.suffix"` for any depth below the suffix and never the suffix itself'),
+        "registry": Field(
+            Choice(CLIENTS), "instead of `host`: every registry from which this package manager fetches on this machine"
+        ),
+        "port": Field(Number(1, 65535), "default 443, or 80 with `scheme: http`"),
+        "scheme": Field(Choice(("https", "http")), "default `https`"),
+        "allow": Field(
+            ByKind({"list": RULES, "text": Choice(("connect",))}),
+            "rules that allow; `connect` only with `tls: passthrough`",
+        ),
+        "ask": Field(RULES, "rules that ask a person; stronger than allow"),
+        "deny": Field(RULES, "rules that deny; stronger than everything"),
+        "inject": Field(List(INJECT), "credentials for the requests that this destination allows"),
+        "tls": Field(Choice(("intercept", "passthrough")), "default `intercept`"),
+        "connect_to": Field(
+            Text("an address with its port, such as 127.0.0.1:8443", r"\S+", texts.dialled),
+            "dialled instead of the host",
+        ),
+        "ca": Field(PATH, "PEM file of a root to trust for this destination, besides the system's"),
+        "allow_private": Field(Flag(), "whether the host may resolve to private addresses; default `false`"),
+        "client_credentials": Field(
+            Choice(("strip", "pass")), "what becomes of credentials that the client sends; default `strip`"
+        ),
+        "redact": Field(Flag(), "whether secrets are taken out of what comes back; default `true`"),
+        "agents": Field(List(NAME), "only for these agents; an empty list is for none"),
+        "i_understand_this_allows_everything": Field(Flag(only=True), 'needed for `host: "*"`'),
+    },
+    one_of=("host", "registry"),
+)
+
+WORKSPACE: Final = Record(
+    "workspace",
+    {
+        "mode": Field(Choice(("write", "read", "review")), "default `write`"),
+        "hide": Field(List(LINE), "globs of files that the sandbox does not see, besides the built-in list"),
+        "show": Field(List(LINE), "globs of exceptions to the built-in list"),
+    },
+)
+
+LIMITS: Final = Record(
+    "limits",
+    {
+        "memory": Field(SIZE, "memory of the whole sandbox"),
+        "cpus": Field(Number(0.01, 4096, fraction=True), "processors"),
+        "pids": Field(Number(1, 4194304), "processes and threads"),
+        "time": Field(DURATION, "after which the sandbox is ended"),
+    },
+)
+
+SANDBOX: Final = Record(
+    "sandbox",
+    {
+        "backend": Field(
+            Choice(("bubblewrap", "docker", "podman", "gvisor", "microvm", "none")), "default `bubblewrap`"
+        ),
+        "limits": Field(LIMITS, "what the sandbox may use"),
+        "read": Field(List(PATH), "more paths, read-only; the hide list applies inside them too"),
+        "write": Field(List(PATH), "more paths, read-write"),
+        "tools": Field(Choice(("path", "system")), "tool chains of the caller's PATH (default), or only the system's"),
+        "env": Field(
+            Record(
+                "env",
+                {
+                    "set": Field(
+                        Table(
+                            Text("the name of an environment variable", r"[A-Za-z_][A-Za-z0-9_]*"),
+                            Text("a value", r"[^\x00]*"),
+                        ),
+                        "variables to set",
+                    ),
+                    "pass": Field(
+                        List(Text("the name of an environment variable", r"[A-Za-z_][A-Za-z0-9_]*")),
+                        "variables of the caller that come in",
+                    ),
+                },
+            ),
+            "nothing of the caller's environment enters unless it is listed",
+        ),
+    },
+)
+
+POLICY: Final = Record(
+    "a policy",
+    {
+        "version": Field(Number(1, 1), "version of the language", required=True),
+        "use": Field(List(LINE), "presets by name, files by path (relative to this file)"),
+        "secrets": Field(Table(NAME, SECRET), "names, and where the values come from"),
+        "agents": Field(Table(NAME, AGENT), "agents that name themselves to a gateway"),
+        "destinations": Field(List(DESTINATION), "what may be reached; order never matters"),
+        "workspace": Field(WORKSPACE, "what the sandbox sees of the workspace"),
+        "sandbox": Field(SANDBOX, "how the agent is confined"),
+    },
+)
+
+
+def json_schema() -> dict[str, object]:
+    """The JSON Schema (2020-12) of the policy file, for editors. The loader checks more: what fields mean together."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Outward policy",
+        **POLICY.schema(),
+    }

@@ -1,0 +1,112 @@
+"""What a policy is once it has been read: immutable, checked, compiled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from outward.policy.decide import Decider
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from outward.core import Destination, Request, Verdict
+
+
+class Registries(Protocol):
+    """Where the package managers of this machine fetch from."""
+
+    def urls(self, client: str) -> tuple[str, ...]:
+        """Base URLs from the configuration of ``npm``, ``pip``, ``cargo`` or ``apt``; empty where none is found."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SecretSpec:
+    """Where a secret comes from; never its value.
+
+    ``argument`` belongs to ``source``: a variable's name (``env``), an absolute path (``file``) or an argument list
+    (``command``). ``ttl`` is in seconds, ``None`` for the source's own. ``expose`` is the variable of the sandbox that
+    receives the placeholder, ``placeholder`` its fixed text.
+    """
+
+    name: str
+    source: Literal["env", "file", "command"]
+    argument: str | Path | tuple[str, ...]
+    ttl: float | None = None
+    expose: str | None = None
+    placeholder: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSpec:
+    """An agent that names itself to a gateway: its proxy password is the value of ``secret``."""
+
+    name: str
+    secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceSpec:
+    """What the sandbox sees of the workspace. ``hide`` adds globs to the built-in list, ``show`` makes exceptions."""
+
+    mode: Literal["write", "read", "review"] = "write"
+    hide: tuple[str, ...] = ()
+    show: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the sandbox may use: bytes, processors, processes, seconds. ``None`` for no limit of our own."""
+
+    memory: int | None = None
+    cpus: float | None = None
+    pids: int | None = None
+    time: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxSpec:
+    """How processes are confined, and what they see besides the workspace. Paths are absolute."""
+
+    backend: Literal["bubblewrap", "docker", "podman", "gvisor", "microvm", "none"] = "bubblewrap"
+    limits: Limits = Limits()
+    read: tuple[Path, ...] = ()
+    write: tuple[Path, ...] = ()
+    tools: Literal["path", "system"] = "path"
+    env_set: Mapping[str, str] = field(default_factory=dict)
+    env_pass: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Policy:
+    """A policy, compiled once. An empty one denies everything.
+
+    ``files`` are all files that were read, which no sandbox may see writable. ``warnings`` are for a person to read;
+    none of them makes the policy wider.
+    """
+
+    secrets: Mapping[str, SecretSpec] = field(default_factory=dict)
+    destinations: tuple[Destination, ...] = ()
+    agents: Mapping[str, AgentSpec] = field(default_factory=dict)
+    workspace: WorkspaceSpec = WorkspaceSpec()
+    sandbox: SandboxSpec = SandboxSpec()
+    files: tuple[Path, ...] = ()
+    warnings: tuple[str, ...] = ()
+    _decider: Decider = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_decider", Decider(self.destinations))
+
+    def decide(self, request: Request) -> Verdict:
+        """The verdict about a request. Pure and total: any request gets one, and nothing matching is a deny."""
+        return self._decider.decide(request)
+
+    def decide_host(self, agent: str, host: str, port: int, scheme: str = "https") -> Verdict:
+        """The verdict about a CONNECT, before any TLS: whether some destination covers the host for this agent.
+
+        On allow, ``destination`` says whether to intercept: it is a passthrough destination if the host is passed
+        through, else the first that covers it. Never stricter than :meth:`decide`.
+        """
+        return self._decider.decide_host(agent, host, port, scheme)

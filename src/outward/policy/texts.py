@@ -1,0 +1,139 @@
+"""What the texts of a policy file mean: durations, sizes, hosts, rule lines, header names and values.
+
+Each function takes the text and gives its meaning, or raises ``ValueError`` (or :class:`ClientError`, from the canonical
+forms) with what is wrong.
+"""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_address
+from typing import Final
+
+from outward.core import canonical_authority, canonical_host
+from outward.policy.globs import canonical_glob
+
+FIELD_NAME: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+"""RFC 9110 §5.6.2."""
+
+METHOD: Final = r"[A-Z][A-Z0-9\-]*"
+"""Methods are case-sensitive (RFC 9110 §9.1); every registered one is in capitals."""
+
+UNITS_OF_TIME: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+UNITS_OF_SIZE: Final = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+_OURS: Final = frozenset(
+    # Headers by which a connection is framed or routed; they are the gateway's, never a policy's (RFC 9110 §7.6.1,
+    # RFC 9112 §6, §7.1.2).
+    {"connection", "content-length", "expect", "host", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
+    | {"proxy-authenticate", "proxy-authorization", "proxy-connection"}
+)
+_TEMPLATE_FIELD: Final = re.compile(r"\{([^{}]*)\}")
+_VALUE: Final = re.compile(r"[\x20-\x7e\t]*")
+
+
+def seconds(text: str) -> float:
+    """``15m`` as seconds."""
+    return float(int(text[:-1]) * UNITS_OF_TIME[text[-1]])
+
+
+def octets(text: str) -> int:
+    """``4G`` as octets; the units are powers of 1024."""
+    return int(text[:-1]) * UNITS_OF_SIZE[text[-1]]
+
+
+def host_pattern(text: str) -> str:
+    """An exact host, ``*.suffix`` or ``*``, canonical."""
+    if text == "*":
+        return text
+    wild = text.startswith("*.")
+    name = text[2:] if wild else text
+    if "*" in name:
+        raise ValueError("a star stands only before the first dot, or alone")
+    host = canonical_host(name)
+    if wild and _is_address(host):
+        raise ValueError("an address has no names below it")
+    return f"*.{host}" if wild else host
+
+
+def dialled(text: str) -> tuple[str, int]:
+    """``connect_to``: an address and its port."""
+    host, port = canonical_authority(text, None)
+    if not _is_address(host):
+        raise ValueError("this must be an IP address with its port")
+    return host, port
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def methods(text: str) -> frozenset[str] | None:
+    """``GET,HEAD`` as a set, ``*`` as ``None``."""
+    if text == "*":
+        return None
+    return frozenset(text.split(","))
+
+
+def rule_line(text: str) -> tuple[frozenset[str] | None, str]:
+    """``METHODS PATH``."""
+    first, _, path = text.partition(" ")
+    return methods(first), path_glob(path.strip())
+
+
+def path_glob(text: str) -> str:
+    """A glob over canonical paths."""
+    for sign, name in (("?", "query"), ("#", "fragment")):
+        if sign in text:
+            raise ValueError(f"a path has no {name}; the long form of a rule takes one: {{methods, path, query}}")
+    return canonical_glob(text)
+
+
+def injected_header(text: str) -> str:
+    """The lower-case name of a header that may be injected."""
+    name = text.lower()
+    if name in _OURS:
+        raise ValueError(f"the header {name} belongs to the connection and cannot be injected")
+    return name
+
+
+def matched_header(text: str) -> str:
+    """The lower-case name of a header that a rule looks at."""
+    return text.lower()
+
+
+def template(text: str) -> tuple[str, tuple[str, ...]]:
+    """A header's value and the secrets that it names in braces."""
+    if not _VALUE.fullmatch(text):
+        raise ValueError("the value of a header is printable ASCII")
+    names = tuple(dict.fromkeys(_TEMPLATE_FIELD.findall(text)))
+    if not names:
+        raise ValueError("this names no secret in braces")
+    if re.search(r"[{}]", _TEMPLATE_FIELD.sub("", text)):
+        raise ValueError("a brace is left over")
+    return text, names
+
+
+def username(text: str) -> str:
+    """The user of Basic authentication: no colon, no control character (RFC 7617 §2)."""
+    if ":" in text or not text.isprintable():
+        raise ValueError("a user name has no colon and no control character")
+    return text
+
+
+def plain_line(text: str) -> str:
+    """One printable line."""
+    if not text.strip() or not text.isprintable():
+        raise ValueError("this must be one printable line")
+    return text
+
+
+def argument(text: str) -> str:
+    """An argument of a command, or the name of a file: anything without NUL."""
+    if not text or "\0" in text:
+        raise ValueError("this must not be empty or hold a NUL")
+    return text
