@@ -1,0 +1,49 @@
+# Everything a newcomer types. `make demo` and `make test` set up what they need on a fresh Debian or Ubuntu.
+
+PYTHON ?= python3
+BIN := .venv/bin
+SOURCES := src tests demo bench
+
+.PHONY: help setup demo test check bench clients lock clean
+
+help:  ## what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+setup: .venv/.ready  ## system packages, virtual environment, locked Python packages
+
+.venv/.ready: pyproject.toml requirements/dev.txt scripts/system-packages
+	scripts/system-packages bubblewrap ca-certificates
+	scripts/python-environment $(PYTHON) .venv requirements/dev.txt
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+demo: setup  ## see it work: no account, no network
+	$(BIN)/python -m demo
+
+check: setup  ## lint, types and import contracts
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clients: .clients/.ready  ## the real clients that the system tests drive
+
+.clients/.ready: requirements/clients.txt | setup
+	scripts/system-packages git curl wget
+	scripts/python-environment $(PYTHON) .clients requirements/clients.txt
+	touch $@
+
+test: check clients  ## all of the above, and every test that this machine can run
+	$(BIN)/pytest -n 2 --dist worksteal
+
+bench: setup  ## the same work through Outward and every installed peer; writes docs/performance.md
+	$(BIN)/python -m bench
+
+lock: setup  ## renew the locked package versions
+	$(BIN)/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe --no-emit-index-url --no-emit-find-links \
+	  --strip-extras --output-file requirements/dev.txt requirements/dev.in
+	$(BIN)/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe --no-emit-index-url --no-emit-find-links \
+	  --strip-extras --output-file requirements/clients.txt requirements/clients.in
+
+clean:  ## what the targets above made
+	rm -rf .venv .clients .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/.work
