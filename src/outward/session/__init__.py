@@ -7,6 +7,6 @@ gateway around the *supervised* command, and gives the *outcome*.
 
 from outward.session.options import Options
 from outward.session.preparation import CommandUnavailable, Preparation
-from outward.session.run import Outcome, assemble, run
+from outward.session.running import Outcome, assemble, run
 
 __all__ = ["CommandUnavailable", "Options", "Outcome", "Preparation", "assemble", "run"]

@@ -6,13 +6,15 @@ and Ctrl-Z included, means what the inner terminal says it means; job control an
 
 from __future__ import annotations
 
-import asyncio
 import fcntl
 import os
 import termios
 import tty
 from contextlib import suppress
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
 
 _CHUNK: Final = 1 << 16
 
@@ -20,7 +22,7 @@ _CHUNK: Final = 1 << 16
 class Terminal:
     """An inner terminal with the outer one's size and settings. A context manager: the outer one is always restored.
 
-    ``inner`` is the descriptor for the command; close it with :meth:`handed_over` once the command has it.
+    ``inner`` is the descriptor for the command.
     """
 
     def __init__(self, stdin: int, stdout: int) -> None:
@@ -38,10 +40,6 @@ class Terminal:
         with suppress(OSError):  # the outer terminal is gone, and so is the need
             termios.tcsetwinsize(self._outer, termios.tcgetwinsize(self._stdin))
 
-    def handed_over(self) -> None:
-        """The command holds its end now. Without ours, its end is seen as the end of input."""
-        os.close(self.inner)
-
     def __enter__(self) -> Self:
         tty.setraw(self._stdin)
         return self
@@ -51,12 +49,12 @@ class Terminal:
             pump.stop()
         with suppress(termios.error):  # the outer terminal is gone
             termios.tcsetattr(self._stdin, termios.TCSADRAIN, self._settings)
-        os.close(self._outer)
-        os.close(self._stdout)
+        for descriptor in (self.inner, self._outer, self._stdout):
+            os.close(descriptor)
 
-    def connect(self) -> None:
-        """Starts passing both ways, in the running event loop."""
-        self._pumps = [_Pump(self._stdin, self._outer), _Pump(self._outer, self._stdout)]
+    def connect(self, loop: AbstractEventLoop) -> None:
+        """Starts passing both ways. Our copy of ``inner`` stays open: it takes what was typed before the command reads."""
+        self._pumps = [_Pump(loop, self._stdin, self._outer), _Pump(loop, self._outer, self._stdout)]
 
     def drain(self) -> None:
         """Passes on what the command wrote before it ended."""
@@ -67,11 +65,11 @@ class Terminal:
 class _Pump:
     """Copies one way. Stops reading while what was read cannot be written."""
 
-    def __init__(self, source: int, sink: int) -> None:
+    def __init__(self, loop: AbstractEventLoop, source: int, sink: int) -> None:
         self._source: Final = source
         self._sink: Final = sink
         self._rest = b""
-        self._loop: Final = asyncio.get_running_loop()
+        self._loop: Final = loop
         self._loop.add_reader(source, self._read)
 
     def _read(self) -> None:

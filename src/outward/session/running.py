@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import secrets
 import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
-import uvloop
-
 from outward.audit import Journal
 from outward.cage import Cage, Command
 from outward.credentials import CredentialStore
-from outward.gateway import Gateway, ProxyFront
 from outward.isolation import seccomp
 from outward.pki import Authority
 from outward.session.preparation import Preparation, prepare
-from outward.session.supervisor import Supervisor
-from outward.session.terminal import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from outward.gateway import Summary
     from outward.session.options import Options
+    from outward.session.terminal import Terminal
 
 
 class Outcome(NamedTuple):
@@ -37,7 +32,7 @@ class Outcome(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """What is open before the cage is."""
+    """What is there before anything is started."""
 
     store: CredentialStore
     authority: Authority
@@ -50,48 +45,44 @@ def new_session() -> str:
 
 
 def assemble(options: Options) -> Parts:
-    """Everything up to the point where something would be started. See :func:`outward.session.prepare` for errors."""
+    """Everything up to the point where something would be started. See :func:`~outward.session.preparation.prepare`."""
     store = CredentialStore(options.policy.secrets, environment=options.environment)
     authority = Authority.open(options.state / "pki")
     return Parts(store, authority, prepare(options, authority, store.exposed()))
 
 
 def run(options: Options, note: Callable[[str], None]) -> Outcome:
-    """Runs the command to its end. ``note`` gets lines for the person. Raises :class:`OutwardError` if it never started."""
+    """Runs the command to its end. ``note`` gets lines for the person.
+
+    Raises :class:`~outward.core.HostError` if it could not be started; :class:`CommandUnavailable` if it is not there.
+    """
     session = new_session()
     parts = assemble(options)
     for line in parts.preparation.notes:
         note(line)
     with ExitStack() as stack:
         journal = stack.enter_context(Journal.open(options.state / "journal", session=session))
-        terminal = Terminal(0, 1) if options.terminal else None
+        terminal = _terminal(options, stack)
         status, theirs = os.pipe()
         stack.callback(os.close, status)
-        # Forks: before the event loop, and from the thread that stays until the end.
+        # Forks: before there is an event loop, and from the thread that stays until the end.
         cage = stack.enter_context(Cage.open(_command(parts.preparation, terminal, theirs, stack)))
         os.close(theirs)
-        if terminal is not None:
-            terminal.handed_over()
-            stack.enter_context(terminal)
-        gateway = Gateway(policy=options.policy, store=parts.store, authority=parts.authority, journal=journal)
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            code = runner.run(_serve(gateway, cage, status, terminal, options))
-    return Outcome(code, session, gateway.summary)
+        cage.release()
+
+        # Imported while bubblewrap builds the sandbox. Until the gateway accepts, connections wait.
+        from outward.session.serving import serve
+
+        code, summary = serve(options, parts, journal, cage, status, terminal)
+    return Outcome(code, session, summary)
 
 
-async def _serve(gateway: Gateway, cage: Cage, status: int, terminal: Terminal | None, options: Options) -> int:
-    async with gateway:
-        for listener in cage.listeners:
-            gateway.listen_on(listener, ProxyFront(options.agent))
-        resize = terminal.resize if terminal is not None else None
-        with Supervisor(cage, status, timeout=options.timeout, resize=resize) as supervisor:
-            if terminal is not None:
-                terminal.connect()
-            cage.release()
-            code = await supervisor.wait()
-        if terminal is not None:
-            terminal.drain()
-    return code
+def _terminal(options: Options, stack: ExitStack) -> Terminal | None:
+    if not options.terminal:
+        return None
+    from outward.session.terminal import Terminal  # most sessions of a CI have none
+
+    return stack.enter_context(Terminal(0, 1))
 
 
 def _command(preparation: Preparation, terminal: Terminal | None, status: int, stack: ExitStack) -> Command:

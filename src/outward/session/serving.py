@@ -1,0 +1,43 @@
+"""The gateway around a running command, in one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import uvloop
+
+from outward.gateway import Gateway, ProxyFront
+from outward.session.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from outward.audit import Journal
+    from outward.cage import Cage
+    from outward.gateway import Summary
+    from outward.session.options import Options
+    from outward.session.running import Parts
+    from outward.session.terminal import Terminal
+
+
+def serve(
+    options: Options, parts: Parts, journal: Journal, cage: Cage, status: int, terminal: Terminal | None
+) -> tuple[int, Summary]:
+    """Serves the cage until its command ends: the exit status, and what the gateway has counted."""
+    gateway = Gateway(policy=options.policy, store=parts.store, authority=parts.authority, journal=journal)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        code = runner.run(_serve(gateway, cage, status, terminal, options))
+    return code, gateway.summary
+
+
+async def _serve(gateway: Gateway, cage: Cage, status: int, terminal: Terminal | None, options: Options) -> int:
+    async with gateway:
+        for listener in cage.listeners:
+            gateway.listen_on(listener, ProxyFront(options.agent))
+        resize = terminal.resize if terminal is not None else None
+        with Supervisor(cage, status, timeout=options.timeout, resize=resize) as supervisor:
+            if terminal is not None:
+                terminal.connect(asyncio.get_running_loop())
+            code = await supervisor.wait()
+        if terminal is not None:
+            terminal.drain()
+    return code
