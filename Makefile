@@ -28,9 +28,10 @@ check: setup  ## lint, types and import contracts
 
 clients: .clients/.ready  ## the real clients that the system tests drive
 
-.clients/.ready: requirements/clients.txt | setup
+.clients/.ready: requirements/clients.txt scripts/link-clients | setup
 	scripts/system-packages git curl wget
 	scripts/python-environment $(PYTHON) .clients requirements/clients.txt
+	scripts/link-clients .clients
 	touch $@
 
 test: check clients  ## all of the above, and every test that this machine can run

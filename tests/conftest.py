@@ -14,8 +14,8 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-CLIENTS = Path(__file__).parents[1] / ".clients"
-"""Where ``make clients`` puts the real clients that no distribution package brings."""
+CLIENTS = Path(__file__).parents[1] / ".clients" / "bin"
+"""Where ``make clients`` puts the real clients that no distribution package brings: claude, node, npm, Python's."""
 
 
 def _user_namespaces() -> bool:
@@ -31,8 +31,9 @@ NEEDS: dict[str, Callable[[], bool]] = {
     # What a test may need of the machine, and how to find out. Anything not listed is a program on PATH.
     "bubblewrap": lambda: shutil.which("bwrap") is not None and _user_namespaces(),
     "root": lambda: os.geteuid() == 0,
-    "claude": lambda: any(CLIENTS.glob("claude/**/claude")),
-    "node24": lambda: any(CLIENTS.glob("node24/**/bin/node")),
+    "claude": lambda: (CLIENTS / "claude").exists(),
+    "node24": lambda: (CLIENTS / "node").exists(),
+    "npm24": lambda: (CLIENTS / "npm").exists(),
     "git-http-backend": lambda: Path("/usr/lib/git-core/git-http-backend").exists(),
     "ipv6": lambda: Path("/proc/net/if_inet6").exists(),
 }
