@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from outward.core import HostError
+from outward.isolation import bubblewrap, system
+from outward.isolation.bubblewrap import Bubblewrap, Launch
+from outward.isolation.operations import Bind, Directory, Fresh, Hide, Kernel, Seal, Symlink
+
+TOOL = Bubblewrap("/usr/bin/bwrap", "/usr/bin/setsid", disable_userns=True)
+
+
+def launch(**changes: object) -> Launch:
+    values: dict[str, object] = {
+        "command": ("ls", "-l"),
+        "operations": (Bind("/usr", "/usr"), Hide("/w/.env", "/empty")),
+        "environment": {"PATH": "/usr/bin"},
+        "directory": "/w",
+        "terminal": False,
+    }
+    return Launch(**(values | changes))  # type: ignore[arg-type]
+
+
+def words(given: Launch, tool: Bubblewrap = TOOL) -> list[str]:
+    text = tool.arguments(given, seccomp=7, status=8)
+    assert text.endswith(b"\0")
+    return text[:-1].decode().split("\0")
+
+
+def test_the_command_line_shows_the_command_and_nothing_else():
+    given = launch(environment={"TOKEN": "placeholder"})
+    assert TOOL.argv(given, 5) == ("/usr/bin/bwrap", "--args", "5", "--", "/usr/bin/setsid", "ls", "-l")
+
+
+def test_a_terminal_becomes_the_controlling_one():
+    assert "--ctty" in TOOL.argv(launch(terminal=True), 5)
+    assert "--ctty" not in TOOL.argv(launch(terminal=False), 5)
+
+
+@pytest.mark.parametrize(
+    "expected",
+    [
+        ["--unshare-user"],
+        ["--unshare-pid"],
+        ["--unshare-ipc"],
+        ["--unshare-uts"],
+        ["--unshare-cgroup"],
+        ["--die-with-parent"],
+        ["--cap-drop", "ALL"],
+        ["--clearenv"],
+        ["--uid", "1000", "--gid", "1000"],
+        ["--seccomp", "7"],
+        ["--json-status-fd", "8"],
+        ["--chdir", "/w"],
+    ],
+)
+def test_what_every_sandbox_has(expected):
+    found = words(launch(operations=(), environment={}))
+    assert any(found[start : start + len(expected)] == expected for start in range(len(found)))
+
+
+def test_the_environment_is_cleared_before_it_is_set():
+    found = words(launch())
+    assert found.index("--clearenv") < found.index("--setenv")
+
+
+def test_further_user_namespaces_are_forbidden_where_bubblewrap_can():
+    assert "--disable-userns" in words(launch())
+    assert "--disable-userns" not in words(
+        launch(), Bubblewrap("/usr/bin/bwrap", "/usr/bin/setsid", disable_userns=False)
+    )
+
+
+def test_operations_keep_their_order():
+    found = words(launch())
+    assert found.index("/usr") < found.index("/w/.env")
+
+
+def test_names_that_are_not_unicode_pass_through():
+    name = b"/w/\xff".decode("utf-8", "surrogateescape")
+    assert b"/w/\xff\0" in TOOL.arguments(launch(operations=(Bind(name, name),)), seccomp=7, status=8)
+
+
+@pytest.mark.parametrize("changes", [{"directory": "/w\0--bind"}, {"environment": {"A": "b\0--bind\0/\0/"}}])
+def test_a_nul_cannot_smuggle_arguments(changes):
+    with pytest.raises(HostError, match="NUL"):
+        TOOL.arguments(launch(**changes), seccomp=7, status=8)
+
+
+@pytest.mark.parametrize(
+    ("operation", "arguments", "line"),
+    [
+        (Bind("/a", "/a"), ("--ro-bind", "/a", "/a"), "read-only  /a"),
+        (Bind("/a", "/b", writable=True), ("--bind", "/a", "/b"), "read-write /b  (from /a)"),
+        (Symlink("usr/bin", "/bin"), ("--symlink", "usr/bin", "/bin"), "link       /bin -> usr/bin"),
+        (Fresh("/tmp", "1777"), ("--perms", "1777", "--tmpfs", "/tmp"), "fresh      /tmp"),
+        (Directory("/d"), ("--perms", "0755", "--dir", "/d"), "directory  /d"),
+        (Hide("/w/.env", "/e"), ("--ro-bind", "/e", "/w/.env"), "hidden     /w/.env"),
+        (Seal("/"), ("--remount-ro", "/"), "sealed     /"),
+        (Kernel("proc", "/proc"), ("--proc", "/proc"), "new proc   /proc"),
+    ],
+)
+def test_operations_read_the_same_for_people_and_for_bubblewrap(operation, arguments, line):
+    assert operation.arguments() == arguments
+    assert operation.describe() == line
+
+
+class TestFind:
+    def install(self, directory: Path, monkeypatch: pytest.MonkeyPatch, **programs: str) -> None:
+        for name, output in programs.items():
+            file = directory / name
+            file.write_text(f"#!/bin/sh\necho {output}\n")
+            file.chmod(0o755)
+        monkeypatch.setattr(bubblewrap, "_SYSTEM_PATH", str(directory))
+
+    def test_a_recent_one_is_taken(self, tmp_path, monkeypatch):
+        self.install(tmp_path, monkeypatch, bwrap="bubblewrap 0.8.0", setsid="x")
+        assert bubblewrap.find().path == str(tmp_path / "bwrap")
+
+    def test_an_older_one_cannot_forbid_user_namespaces(self, tmp_path, monkeypatch):
+        self.install(tmp_path, monkeypatch, bwrap="bubblewrap 0.6.1", setsid="x")
+        assert not bubblewrap.find().disable_userns
+
+    @pytest.mark.parametrize(
+        ("programs", "message"),
+        [
+            ({}, "not installed"),
+            ({"bwrap": "bubblewrap 0.8.0"}, "setsid"),
+            ({"bwrap": "bubblewrap 0.4.1", "setsid": "x"}, "older"),
+            ({"bwrap": "hello", "setsid": "x"}, "version"),
+        ],
+    )
+    def test_anything_else_is_an_error_with_a_way_out(self, tmp_path, monkeypatch, programs, message):
+        self.install(tmp_path, monkeypatch, **programs)
+        with pytest.raises(HostError, match=message) as caught:
+            bubblewrap.find()
+        assert caught.value.hint
+
+
+class TestProps:
+    def test_they_are_written_once_and_repaired(self, tmp_path):
+        props = system.Props(tmp_path / "view", {"wgetrc": "a\n"})
+        props.write()
+        passwd = Path(props.generated("passwd"))
+        before = passwd.stat().st_ino
+        props.write()
+        assert passwd.stat().st_ino == before
+        passwd.chmod(0o600)
+        passwd.write_text("root::0:0:::\n")
+        props.write()
+        assert passwd.read_text() == system.GENERATED["passwd"]
+        assert Path(props.generated("wgetrc")).read_text() == "a\n"
+
+    def test_the_empty_file_is_empty_and_read_only(self, tmp_path):
+        props = system.Props(tmp_path / "view", {})
+        props.write()
+        assert Path(props.empty_file).read_bytes() == b""
+        assert not stat.S_IMODE(Path(props.empty_file).stat().st_mode) & 0o222
+
+    def test_a_place_that_cannot_be_written_is_an_error(self, tmp_path):
+        (tmp_path / "view").write_text("a file")
+        with pytest.raises(HostError, match="cannot write"):
+            system.Props(tmp_path / "view", {}).write()
+
+
+class TestBase:
+    def operations(self, tmp_path: Path) -> list[object]:
+        return list(system.base(system.Props(tmp_path, {}), "/state/homes/x"))
+
+    def test_nothing_of_the_host_is_writable_but_the_home(self, tmp_path):
+        writable = [each for each in self.operations(tmp_path) if isinstance(each, Bind) and each.writable]
+        assert writable == [Bind("/state/homes/x", "/home/agent", writable=True)]
+
+    @pytest.mark.parametrize(
+        "path", ["/", "/sys", "/run", "/etc", "/etc/shadow", "/etc/ssl", "/etc/ssl/private", "/var", "/home"]
+    )
+    def test_what_is_never_shown(self, tmp_path, path):
+        assert path not in {each.source for each in self.operations(tmp_path) if isinstance(each, Bind)}
+
+    def test_the_kernels_settings_are_read_only_even_for_root(self, tmp_path):
+        operations = self.operations(tmp_path)
+        proc = operations.index(Kernel("proc", "/proc"))
+        assert operations.index(Bind("/proc/sys", "/proc/sys")) > proc
