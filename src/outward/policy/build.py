@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
-from urllib.parse import urlsplit
 
 from outward.core import Action, ClientError, Destination, Injection, OutwardError, Rule, canonical_host
 from outward.policy.model import AgentSpec, Limits, SandboxSpec, SecretSpec, WorkspaceSpec
@@ -262,6 +261,8 @@ def _rule(name: str, action: Action, item: Value) -> Rule:
 
 
 def _place_of(url: str) -> tuple[str, str, int] | None:
+    from urllib.parse import urlsplit  # here: only for registries
+
     try:
         parts = urlsplit(url)
         if parts.scheme not in _DEFAULT_PORT or not parts.hostname:

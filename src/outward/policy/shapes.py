@@ -7,7 +7,6 @@ reads a node into a :class:`Value`, or notes a problem and gives ``None``; one p
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from outward.core import ClientError, Problem
@@ -79,8 +78,7 @@ def shown(node: Node) -> str:
     return repr(text) if node.kind == "text" else text
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(NamedTuple):
     """A text. ``parse`` gives its meaning or raises ``ValueError`` with what is wrong.
 
     A ``private`` text may be a secret that was put in the wrong place, so that errors do not repeat it.
@@ -112,8 +110,7 @@ class Text:
         return {"type": "string"} | ({"pattern": f"^(?:{self.pattern})$"} if self.pattern else {})
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(NamedTuple):
     """One of a few words."""
 
     words: tuple[str, ...]
@@ -138,8 +135,7 @@ class Choice:
         return {"enum": list(self.words)}
 
 
-@dataclass(frozen=True, slots=True)
-class Flag:
+class Flag(NamedTuple):
     """``true`` or ``false``. ``only`` where just one of them means anything."""
 
     only: bool | None = None
@@ -161,8 +157,7 @@ class Flag:
         return {"type": "boolean"} if self.only is None else {"const": self.only}
 
 
-@dataclass(frozen=True, slots=True)
-class Number:
+class Number(NamedTuple):
     """A number within bounds, both included; whole unless ``fraction``."""
 
     least: float
@@ -191,8 +186,7 @@ class Number:
         return {"type": "number" if self.fraction else "integer", "minimum": self.least, "maximum": self.most}
 
 
-@dataclass(frozen=True, slots=True)
-class List:
+class List(NamedTuple):
     """A list. An empty one is fine, and means nothing at all, unless ``least`` says otherwise."""
 
     item: Shape
@@ -216,8 +210,7 @@ class List:
         return {"type": "array", "items": self.item.schema()} | ({"minItems": self.least} if self.least else {})
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(NamedTuple):
     """A mapping whose keys the user chooses."""
 
     key: Text
@@ -254,8 +247,7 @@ class Field(NamedTuple):
     required: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """A mapping with known keys. ``one_of``: exactly one of these must be there.
 
     ``later`` are keys that the language has and this version has not; they get an error of their own.
@@ -264,7 +256,7 @@ class Record:
     name: str
     fields: c.Mapping[str, Field]
     one_of: tuple[str, ...] = ()
-    later: frozenset[str] = field(default_factory=frozenset)
+    later: frozenset[str] = frozenset()
 
     @property
     def accepted(self) -> str:
@@ -327,8 +319,7 @@ class Record:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class ByKind:
+class ByKind(NamedTuple):
     """One shape for each kind of node: a rule is a text or a mapping."""
 
     shapes: c.Mapping[str, Shape]
@@ -351,13 +342,12 @@ class ByKind:
         return {"anyOf": [shape.schema() for shape in self.shapes.values()]}
 
 
-@dataclass(frozen=True, slots=True)
-class ByKey:
+class ByKey(NamedTuple):
     """A mapping whose first known key says which record it is: the forms of ``inject``."""
 
     name: str
     records: c.Mapping[str, Record]
-    later: frozenset[str] = field(default_factory=frozenset)
+    later: frozenset[str] = frozenset()
 
     @property
     def accepted(self) -> str:

@@ -1,0 +1,157 @@
+"""``outward policy``: validate, show and edit policies."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from outward.cli.policy_file import default_policy_file, find_policy, load_policy
+from outward.core import OutwardError, PolicyError
+
+if TYPE_CHECKING:
+    from outward.policy import Policy
+
+_FILE = click.option(
+    "--policy", "policy_file", type=click.Path(path_type=Path, dir_okay=False), help="The policy file."
+)
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+
+
+@click.group("policy")
+def command() -> None:
+    """Validate, show and edit policies."""
+
+
+@command.command("validate")
+@click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
+@_FILE
+@_JSON
+def validate(file: Path | None, policy_file: Path | None, as_json: bool) -> int:
+    """Say everything that is wrong with a policy file. Exit status 2 if anything is."""
+    named = file or policy_file
+    try:
+        policy = load_policy(_existing(named))
+    except PolicyError as error:
+        if not as_json:
+            raise
+        problems = [{field: getattr(problem, field) for field in problem.__slots__} for problem in error.problems]
+        click.echo(json.dumps({"valid": False, "problems": problems}))
+        return 2
+    if as_json:
+        click.echo(json.dumps({"valid": True, "problems": [], "warnings": policy.warnings}))
+        return 0
+    for warning in policy.warnings:
+        click.echo(f"outward: {warning}", err=True)
+    rules = sum(len(destination.rules) for destination in policy.destinations)
+    click.echo(
+        f"{policy.files[0]}: {len(policy.destinations)} destinations, {rules} rules, {len(policy.secrets)} secrets"
+    )
+    return 0
+
+
+@command.command("show")
+@click.argument("name", required=False)
+@click.option(
+    "--effective", is_flag=True, help="Print what is in force: every destination of the policy and its files."
+)
+@_FILE
+@_JSON
+def show(name: str | None, effective: bool, policy_file: Path | None, as_json: bool) -> None:
+    """Print a preset; without NAME list them all."""
+    from outward.policy.load import nearest, preset_file, preset_names
+
+    if effective:
+        _show_effective(load_policy(policy_file), as_json=as_json)
+        return
+    if name is None:
+        presets = {preset: _first_line(preset_file(preset)) for preset in preset_names()}
+        click.echo(json.dumps(presets) if as_json else "\n".join(f"{key:<14}{text}" for key, text in presets.items()))
+        return
+    file = preset_file(name)
+    if file is None:
+        raise click.BadParameter(f"there is no preset {name!r}{nearest(name, preset_names())}", param_hint="NAME")
+    text = file.read_text("utf-8")
+    click.echo(json.dumps({"name": name, "text": text}) if as_json else text, nl=as_json)
+
+
+def _first_line(file: Path | None) -> str:
+    return file.read_text("utf-8").splitlines()[0].lstrip("# ") if file is not None else ""
+
+
+def _show_effective(policy: Policy, *, as_json: bool) -> None:
+    documents: list[dict[str, Any]] = []
+    for each in policy.destinations:
+        agents = sorted(each.agents) if each.agents is not None else None
+        rules = [{"name": rule.name, "action": str(rule.action), "rule": _rule_line(rule)} for rule in each.rules]
+        place = {"scheme": each.scheme, "host": each.host, "port": each.port, "tls": each.tls}
+        secrets = [name for injection in each.inject for name in injection.secrets]
+        documents.append({"name": each.name, **place, "agents": agents, "rules": rules, "secrets": secrets})
+    if as_json:
+        click.echo(json.dumps(documents))
+        return
+    for document in documents:
+        click.echo("{scheme}://{host}:{port}".format_map(document) + f"  ({document['name']})")
+        for rule in document["rules"]:
+            click.echo(f"  {rule['action']:<6}{rule['rule']}")
+        for label in ("agents", "secrets"):
+            if document[label]:
+                click.echo(f"  {label}: {', '.join(document[label])}")
+
+
+def _rule_line(rule: Any) -> str:
+    if rule.path is None:
+        return "connect"
+    constraints = [
+        *(f"?{name}={value}" for name, value in rule.query),
+        *(f"{name}: {value}" for name, value in rule.headers),
+    ]
+    methods = ",".join(sorted(rule.methods)) if rule.methods is not None else "*"
+    return " ".join((methods, rule.path, *constraints))
+
+
+@command.command("schema")
+def schema() -> None:
+    """Print the JSON Schema (2020-12) of the policy file, for editors."""
+    from outward.policy.fields import json_schema
+
+    click.echo(json.dumps(json_schema(), indent=2))
+
+
+@command.command("allow")
+@click.argument("rule", metavar="'METHODS HOST[:PORT]/PATH'")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@_FILE
+def allow(rule: str, yes: bool, policy_file: Path | None) -> int:
+    """Add a rule that allows, keeping comments and order; shows the difference first.
+
+    \b
+      outward policy allow 'POST api.github.com/repos/acme/web/pulls'
+    """
+    return _edit("allow", rule, policy_file, yes=yes)
+
+
+@command.command("deny")
+@click.argument("rule", metavar="'METHODS HOST[:PORT]/PATH'")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@_FILE
+def deny(rule: str, yes: bool, policy_file: Path | None) -> int:
+    """Add a rule that denies, keeping comments and order; shows the difference first."""
+    return _edit("deny", rule, policy_file, yes=yes)
+
+
+def _existing(named: Path | None) -> Path:
+    file = find_policy(named)
+    if file is None:
+        raise OutwardError(f"there is no policy file at {default_policy_file()}", hint="`outward init` writes one.")
+    return file
+
+
+def _edit(action: Any, rule: str, policy_file: Path | None, *, yes: bool) -> int:
+    from outward.cli.policy_edit import edit
+
+    interactive = sys.stdin.isatty() and sys.stdout.isatty()
+    return edit(_existing(policy_file), action, rule, yes=yes, interactive=interactive)

@@ -1,0 +1,159 @@
+"""Where the package managers of this machine fetch from, by their own configuration.
+
+So a company mirror just works, and no public registry's name has to be known here. The answers decide what a sandbox may
+reach, so nothing that a sandbox can write takes part in them: no configuration and no program from the workspace.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+TIME_LIMIT: Final = 20.0
+"""Seconds that a package manager has to answer."""
+
+_PIP_SETTING: Final = re.compile(r"(?:[\w.:-]*\.)(?:index-url|extra-index-url)='([^']*)'")
+_PIP_DEFAULT: Final = (
+    "from pip._internal.models.index import PyPI as p; print(p.simple_url); print('https://' + p.file_storage_domain)"
+)
+_URL: Final = re.compile(r"https?://[^\s\"'\]]+")
+
+
+class ClientRegistries:
+    """Asks each package manager once, when a policy that is used needs it."""
+
+    def __init__(self, *, avoid: Sequence[Path]) -> None:
+        """``avoid`` are the directories in which the sandbox may write; the home and what holds it never is one."""
+        home = Path.home().resolve()
+        self._avoid: Final = {path.resolve() for path in avoid} - {home, *home.parents}
+        self._known: dict[str, tuple[str, ...]] = {}
+        self._clients: Final[Mapping[str, Callable[[], Iterable[str]]]] = {
+            "npm": self._npm,
+            "pip": self._pip,
+            "cargo": self._cargo,
+            "apt": self._apt,
+        }
+
+    def urls(self, client: str) -> tuple[str, ...]:
+        """Base URLs; empty where the client is not here or does not answer."""
+        if client not in self._known:
+            self._known[client] = tuple(dict.fromkeys(self._clients[client]()))
+        return self._known[client]
+
+    def _path(self) -> str:
+        """The caller's PATH without directories in which the sandbox may write."""
+        return os.pathsep.join(
+            entry for entry in os.environ.get("PATH", os.defpath).split(os.pathsep) if self._outside(Path(entry))
+        )
+
+    def _outside(self, path: Path) -> bool:
+        if not path.is_absolute():
+            return False
+        real = path.resolve()
+        return self._avoid.isdisjoint((real, *real.parents))
+
+    def _program(self, name: str) -> str | None:
+        found = shutil.which(name, path=self._path())
+        return found if found is not None and self._outside(Path(found)) else None
+
+    def _ask(self, *command: str) -> str:
+        """What a command prints; nothing if it fails. Runs at /, where no project configures it."""
+        try:
+            answer = subprocess.run(
+                command,
+                cwd="/",
+                env={**os.environ, "PATH": self._path()},
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=TIME_LIMIT,
+            )
+        except (OSError, subprocess.SubprocessError, UnicodeError):
+            return ""
+        return answer.stdout if answer.returncode == 0 else ""
+
+    def _npm(self) -> Iterator[str]:
+        npm = self._program("npm")
+        if npm is None:
+            return
+        try:
+            settings: dict[str, Any] = json.loads(self._ask(npm, "config", "list", "--json") or "{}")
+        except ValueError:
+            return
+        for key, value in settings.items():
+            if (key == "registry" or key.endswith(":registry")) and isinstance(value, str):
+                yield value
+
+    def _pip(self) -> Iterator[str]:
+        # -I: neither the working directory nor PYTHON* variables may choose what is imported.
+        for python in filter(None, (self._program("python3"), sys.executable)):
+            settings = self._ask(python, "-I", "-m", "pip", "config", "list")
+            default = self._ask(python, "-I", "-c", _PIP_DEFAULT)
+            if not default:
+                continue  # this Python has no pip
+            configured = [line for line in settings.splitlines() if _PIP_SETTING.fullmatch(line)]
+            for line in configured:
+                yield from _URL.findall(line)
+            if not any("extra-index-url" not in line for line in configured):
+                yield from default.split()
+            return
+
+    def _cargo(self) -> Iterator[str]:
+        home = Path(os.environ.get("CARGO_HOME") or Path.home() / ".cargo")
+        if not self._outside(home):
+            return
+        for name in ("config.toml", "config"):
+            settings = _toml(home / name)
+            for group in (settings.get("source"), settings.get("registries")):
+                for table in group.values() if isinstance(group, dict) else ():
+                    if isinstance(table, dict):
+                        yield from _URL.findall(f"{table.get('registry')} {table.get('index')}")
+        # The indexes that cargo has used before, its own default among them, and where their crates are.
+        for settings_file in sorted((home / "registry" / "index").glob("*/config.json")):
+            yield f"https://{settings_file.parent.name.rpartition('-')[0]}/"
+            yield from _URL.findall(str(_json(settings_file).get("dl", "")))
+
+    @staticmethod
+    def _apt() -> Iterator[str]:
+        directory = Path("/etc/apt")
+        for file in (directory / "sources.list", *sorted((directory / "sources.list.d").glob("*.list"))):
+            for line in _lines(file):
+                if line.startswith(("deb ", "deb\t", "deb[")):
+                    yield from _URL.findall(line.partition("#")[0])[:1]
+        for file in sorted((directory / "sources.list.d").glob("*.sources")):
+            for stanza in "\n".join(_lines(file)).split("\n\n"):
+                if not re.search(r"(?im)^enabled:\s*no\s*$", stanza):
+                    for uris in re.findall(r"(?im)^uris:((?:.|\n[ \t])*)", stanza):
+                        yield from _URL.findall(uris)
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return [line for line in file.read_text("utf-8").splitlines() if not line.lstrip().startswith("#")]
+    except (OSError, UnicodeError):
+        return []
+
+
+def _toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def _json(file: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return document if isinstance(document, dict) else {}

@@ -1,0 +1,106 @@
+"""A verdict in words, for ``check``: names and forms of credentials, never their values."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from outward.core import Action, Code
+
+if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
+    from outward.core import Destination, Injection, Request, Verdict
+
+_DEFAULT_PORT: Final = {"https": 443, "http": 80}
+
+_REASON: Final = {
+    # Why, for each code that a policy can give.
+    Code.HOST_NOT_ALLOWED: "the host is not in the policy",
+    Code.PORT_NOT_ALLOWED: "the host is in the policy, but not with this port and scheme",
+    Code.METHOD_NOT_ALLOWED: "the path is allowed, but not with this method",
+    Code.PATH_NOT_ALLOWED: "no rule covers it",
+    Code.DENIED_BY_RULE: "a rule denies it",
+    Code.APPROVAL_DENIED: "a person must approve it",
+    Code.MALFORMED_REQUEST: "it cannot be read in exactly one way",
+}
+_CAN_BE_ALLOWED: Final = frozenset(
+    {Code.HOST_NOT_ALLOWED, Code.PORT_NOT_ALLOWED, Code.METHOD_NOT_ALLOWED, Code.PATH_NOT_ALLOWED}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What is decided and why. ``injects`` and ``removes`` say what becomes of the headers of an allowed request."""
+
+    action: Action
+    code: Code | None
+    rule: str
+    destination: str
+    injects: tuple[str, ...]
+    removes: tuple[str, ...]
+    hint: str
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in one line."""
+        by = f" by {self.rule!r}" if self.rule else ""
+        why = f": {_REASON[self.code]}" if self.code is not None else ""
+        return f"{self.action}{by}{why}"
+
+    def document(self) -> dict[str, Any]:
+        """The same for programs."""
+        return {
+            "verdict": str(self.action),
+            "code": str(self.code) if self.code is not None else None,
+            "rule": self.rule or None,
+            "destination": self.destination or None,
+            "injects": list(self.injects),
+            "removes": list(self.removes),
+            "hint": self.hint or None,
+        }
+
+
+def explain(verdict: Verdict, request: Request | None, client_credentials: AbstractSet[str]) -> Explanation:
+    """Explains a verdict. ``client_credentials`` are the headers that are removed wherever a policy does not say else."""
+    destination = verdict.destination
+    opaque = destination is None or destination.tls == "passthrough"
+    return Explanation(
+        verdict.action,
+        verdict.code,
+        verdict.rule,
+        destination.name if destination is not None else "",
+        tuple(map(_form, destination.inject)) if destination is not None else (),
+        () if destination is None or opaque else _removed(destination, client_credentials),
+        _command(request) if request is not None and verdict.code in _CAN_BE_ALLOWED else "",
+    )
+
+
+def _form(injection: Injection) -> str:
+    if injection.form == "header":
+        return f"header {injection.name}: {injection.template}"
+    (secret,) = injection.secrets
+    if injection.form == "basic":
+        return f"basic authentication as {injection.username!r} with {{{secret}}}"
+    return f"placeholder of {{{secret}}} in {' and '.join(sorted(injection.places))}"
+
+
+def _removed(destination: Destination, client_credentials: AbstractSet[str]) -> tuple[str, ...]:
+    sets = {i.name if i.form == "header" else "authorization" for i in destination.inject if i.form != "placeholder"}
+    stripped = client_credentials if destination.client_credentials == "strip" else frozenset[str]()
+    return tuple(sorted(stripped | sets))
+
+
+def _command(request: Request) -> str:
+    """The command that would allow exactly this request, if there is one.
+
+    A star that was sent would be a pattern in a rule: the sandbox must not get a person to allow more than was asked for.
+    """
+    if "*" in request.path:
+        return ""
+    host = f"[{request.host}]" if ":" in request.host else request.host
+    port = f":{request.port}" if request.port != _DEFAULT_PORT[request.scheme] else ""
+    scheme = "http://" if request.scheme == "http" else ""
+    rule = f"{request.method} {scheme}{host}{port}{request.path}"
+    return f"outward policy allow {shlex.quote(rule)}"
