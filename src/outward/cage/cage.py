@@ -122,7 +122,7 @@ def _explain(message: bytes) -> HostError:
         return HostError("the cage ended before it was ready")
     report = json.loads(message)
     cause = os.strerror(report["errno"]) if report["errno"] else "the kernel refused"
-    return HostError(f"the kernel does not allow {report['step']}: {cause}", hint=_way_out())
+    return HostError(f"this machine does not let us {report['step']}: {cause}", hint=_way_out())
 
 
 def _way_out() -> str:

@@ -28,21 +28,21 @@ GO: Final = b"go"
 
 def enter(command: Command, control: socket.socket, parent: int) -> NoReturn:
     """Runs in the child. Never returns; never runs the parent's exit handlers."""
-    step = "to die with its parent"
+    step = "die with its parent"
     try:
         kernel.die_with_parent(parent)
-        step = "to create a user and a network namespace"
+        step = "create a user and a network namespace"
         uid, gid = os.getuid(), os.getgid()
         kernel.unshare(kernel.CLONE_NEWUSER | kernel.CLONE_NEWNET)
-        step = "to map the user in the new namespace"
+        step = "map the user in the new namespace"
         kernel.map_own_ids(uid, gid)
         kernel.die_with_parent(parent)
-        step = "to bring the loopback interface up"
+        step = "bring the loopback interface up"
         kernel.loopback_up()
-        step = f"to listen on port {PORT} in the cage"
+        step = f"listen on port {PORT} in the cage"
         _hand_out(listeners(), control)
         if control.recv(len(GO)) == GO:
-            step = f"to start {command.argv[0]}"
+            step = f"start {command.argv[0]}"
             _become(command)
     except OSError as error:
         with suppress(OSError):  # the parent is gone: there is nobody left to tell

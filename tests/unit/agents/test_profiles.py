@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from outward.agents import PROFILES, Seeding, plant, profile_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KEY = "sk-ant-test-" + "a" * 40 + "ENDS-IN-TWENTY-CHARS"
+
+
+@pytest.mark.parametrize(
+    ("command", "name", "preset"),
+    [
+        ("claude", "claude", "claude-code"),
+        ("/home/me/.local/bin/claude", "claude", "claude-code"),
+        ("codex", "codex", "codex"),
+        ("./gemini", "gemini", "gemini-cli"),
+        ("claude-not", "generic", None),
+        ("bash", "generic", None),
+        ("", "generic", None),
+    ],
+)
+def test_an_agent_is_known_by_its_command(command, name, preset):
+    profile = profile_of(command)
+    assert (profile.name, profile.preset) == (name, preset)
+
+
+def test_no_command_belongs_to_two_agents():
+    commands = [command for profile in PROFILES.values() for command in profile.commands]
+    assert len(set(commands)) == len(commands)
+
+
+def planted(home: Path, agent: str, **placeholders: str) -> dict[str, object]:
+    plant(home, PROFILES[agent].seeds, Seeding("/work/project", placeholders))
+    return {str(path.relative_to(home)): json.loads(path.read_text()) for path in home.rglob("*.json")}
+
+
+def test_claude_starts_without_asking_and_accepts_the_placeholder(tmp_path):
+    (content,) = planted(tmp_path, "claude", ANTHROPIC_API_KEY=KEY).values()
+    assert content["hasCompletedOnboarding"] is True
+    assert content["customApiKeyResponses"]["approved"] == ["ENDS-IN-TWENTY-CHARS"]
+    assert content["projects"]["/work/project"]["hasTrustDialogAccepted"] is True
+    assert KEY not in json.dumps(content)
+
+
+def test_claude_without_a_key_approves_none(tmp_path):
+    (content,) = planted(tmp_path, "claude").values()
+    assert "customApiKeyResponses" not in content
+
+
+def test_codex_without_a_key_gets_no_file(tmp_path):
+    assert planted(tmp_path, "codex") == {}
+    assert planted(tmp_path, "codex", OPENAI_API_KEY=KEY) == {".codex/auth.json": {"OPENAI_API_KEY": KEY}}
+
+
+def test_gemini_uses_a_key_only_if_it_has_one(tmp_path):
+    assert "security" not in planted(tmp_path, "gemini")[".gemini/settings.json"]
+    assert "security" in planted(tmp_path, "gemini", GEMINI_API_KEY=KEY)[".gemini/settings.json"]
+
+
+def test_what_the_agent_keeps_there_is_not_lost(tmp_path):
+    file = tmp_path / ".claude.json"
+    file.write_text(json.dumps({"theme": "dark", "projects": {"/other": {"x": 1}}, "hasCompletedOnboarding": False}))
+    content = planted(tmp_path, "claude")[".claude.json"]
+    assert content["theme"] == "dark"
+    assert content["projects"]["/other"] == {"x": 1}
+    assert content["hasCompletedOnboarding"] is True

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from collections import Counter
+
+from outward.cli.summary import closing_lines
+from outward.gateway import Summary
+
+
+def lines(refused: dict[tuple[str, str, str, str], int]) -> list[str]:
+    return list(closing_lines(Summary(12, 3_400_000, 999, Counter(refused)), "20261121T064426-1a62d309"))
+
+
+def test_totals_and_where_to_read_more():
+    first, *_, last = lines({})
+    assert first == "12 requests, 999 B sent, 3.4 MB received, 0 refused"
+    assert last.endswith("outward log --session 20261121T064426-1a62d309")
+
+
+def test_a_refusal_comes_with_the_command_that_allows_it():
+    found = lines({("POST", "api.example.com", "/v1/x", "path_not_allowed"): 2})
+    assert "  refused POST api.example.com/v1/x: path_not_allowed (2 times)" in found
+    assert "    to allow it: outward policy allow 'POST api.example.com/v1/x'" in found
+
+
+def test_a_refused_connect_suggests_reading():
+    assert "'GET,HEAD example.com/**'" in "\n".join(lines({("CONNECT", "example.com", "", "host_not_allowed"): 1}))
+
+
+def test_what_no_rule_would_lift_comes_without_a_command():
+    assert not any("policy allow" in line for line in lines({("GET", "h", "/", "placeholder_leak"): 1}))
+
+
+def test_at_most_ten_are_listed():
+    found = lines({("GET", f"h{number}.example", "/", "host_not_allowed"): number + 1 for number in range(25)})
+    assert sum("refused GET" in line for line in found) == 10
+    assert "  and 15 more" in found
+
+
+def test_words_from_inside_cannot_steer_the_terminal_or_the_shell():
+    found = "\n".join(lines({("GET", "h.example", "/\x1b[2J'; rm -rf ~; '", "path_not_allowed"): 1}))
+    assert "\x1b" not in found
+    assert """'GET h.example/?[2J'"'"'; rm -rf ~; '"'"''""" in found
