@@ -31,9 +31,9 @@ NEEDS: dict[str, Callable[[], bool]] = {
     # What a test may need of the machine, and how to find out. Anything not listed is a program on PATH.
     "bubblewrap": lambda: shutil.which("bwrap") is not None and _user_namespaces(),
     "root": lambda: os.geteuid() == 0,
-    "claude": lambda: (CLIENTS / "claude").exists(),
-    "node24": lambda: (CLIENTS / "node").exists(),
-    "npm24": lambda: (CLIENTS / "npm").exists(),
+    "claude": (CLIENTS / "claude").exists,
+    "node24": (CLIENTS / "node").exists,
+    "npm24": (CLIENTS / "npm").exists,
     "git-http-backend": lambda: Path("/usr/lib/git-core/git-http-backend").exists(),
     "ipv6": lambda: Path("/proc/net/if_inet6").exists(),
 }

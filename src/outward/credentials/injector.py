@@ -126,7 +126,7 @@ class Injector:
         return swapped if pair is None else placeholder.encode_basic(swapped)
 
     def _value_of(self, name: str) -> str:
-        assert self._values is not None, "ready() was not awaited"  # noqa: S101
+        assert self._values is not None, "ready() was not awaited"
         return header_text(self._values[self.secrets.index(name)])
 
 

@@ -96,7 +96,7 @@ class CredentialStore:
             if source.read is not None:
                 value = source.read(spec, self._environment)
             else:
-                assert source.fetch is not None, "a source has read or fetch"  # noqa: S101
+                assert source.fetch is not None, "a source has read or fetch"
                 value = await source.fetch(spec, self._environment)
         except SecretUnavailable as error:
             self._cache[spec.name] = _Cached(error, time.monotonic() + RETRY_AFTER)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from outward.core import ClientError, Code
 from outward.gateway.denial import Denial
@@ -49,9 +49,9 @@ class ClientConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See :class:`asyncio.Protocol`."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101
-        self.transport = transport
-        transport.set_write_buffer_limits(HIGH_WATER)
+        # Not checked by isinstance: transports of uvloop do not derive from asyncio's.
+        self.transport = cast(asyncio.Transport, transport)
+        self.transport.set_write_buffer_limits(HIGH_WATER)
         self.last_activity = self.gateway.clock()
         self.gateway.joined(self)
         if self._buffer:

@@ -185,7 +185,7 @@ class Exchange:
         self.client.resume_reading()
 
     def _pool_key(self) -> PoolKey:
-        assert self._request is not None  # noqa: S101
+        assert self._request is not None
         return self.client.agent, self._destination, self._request.host
 
     async def _dial(self) -> UpstreamConnection:
@@ -200,7 +200,7 @@ class Exchange:
         return upstream
 
     def _send(self, upstream: UpstreamConnection) -> None:
-        assert self._request is not None  # noqa: S101
+        assert self._request is not None
         self._upstream = upstream
         self._address = upstream.address
         head = request_head(self._head, self._request, self._injector)
@@ -217,7 +217,7 @@ class Exchange:
         """More of the request's body, or what comes after it."""
         if self._tunnel:
             self._body_in += len(data)
-            assert self._upstream is not None  # noqa: S101
+            assert self._upstream is not None
             self._upstream.transport.write(data)
             return
         if self._task is not None:
@@ -343,7 +343,7 @@ class Exchange:
             self.client.write(last)
         self._response_done = True
         upstream, self._upstream = self._upstream, None
-        assert upstream is not None  # noqa: S101
+        assert upstream is not None
         if self._reader.done:
             upstream.release()
             self._record_end()
@@ -427,8 +427,8 @@ class Exchange:
         self._close_after |= head.expect_continue or code is Code.MALFORMED_REQUEST
         answer = denial.response(head_only=head.method == "HEAD", close=self._close_after)
         self._body_out = len(answer)
-        self.client.write(answer)
         self._record_end(code=code, status=denial.status, error=detail or None)
+        self.client.write(answer)
         self._discard()
 
     def _discard(self) -> None:
@@ -464,8 +464,8 @@ class Exchange:
     def _record_start(self) -> None:
         """Before anything is forwarded. Raises :class:`JournalUnavailable`."""
         request, verdict = self._request, self._verdict
-        assert request is not None  # noqa: S101
-        assert verdict is not None  # noqa: S101
+        assert request is not None
+        assert verdict is not None
         self._shown = shown_path(request.path, request.query, self._ruleset.store)
         self.gateway.journal.append(
             start_event(self._id, self._kind(), request, verdict, self._shown, self._injector.secrets)

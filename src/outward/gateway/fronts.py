@@ -193,7 +193,7 @@ class _Connect:
         """Host and SNI are checked, the rest is not ours to see."""
         gateway = self._gateway
         destination = verdict.destination
-        assert destination is not None  # noqa: S101
+        assert destination is not None
         request = Request(self._agent, "CONNECT", "https", self._host, self._port, "", "")
         identity = gateway.next_id()
         tunnel = Tunnel(gateway, request, verdict, identity)

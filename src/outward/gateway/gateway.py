@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
@@ -18,7 +19,6 @@ from outward.gateway.upstream import Pool
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
 
     from outward.audit import Journal
     from outward.core import Destination
@@ -101,7 +101,7 @@ class Gateway:
         self.summary: Final = Summary()
         self.clients: Final[set[Connection]] = set()
         self.draining = False
-        self.clock: Callable[[], float]
+        self.clock: Final = time.monotonic
         self._count = 0
         self._listeners: list[Listener] = []
         self._sweeper: asyncio.TimerHandle | None = None
@@ -110,7 +110,6 @@ class Gateway:
 
     async def __aenter__(self) -> Gateway:
         loop = asyncio.get_running_loop()
-        self.clock = loop.time
         self._sweeper = loop.call_later(SWEEP_EVERY, self._sweep)
         return self
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from outward.core import ClientError, UpstreamError
 from outward.gateway.http1 import (
@@ -61,9 +62,9 @@ class UpstreamConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See :class:`asyncio.Protocol`."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101
-        self.transport = transport
-        transport.set_write_buffer_limits(HIGH_WATER)
+        # Not checked by isinstance: transports of uvloop do not derive from asyncio's.
+        self.transport = cast(asyncio.Transport, transport)
+        self.transport.set_write_buffer_limits(HIGH_WATER)
 
     def data_received(self, data: bytes) -> None:
         """Parses; anything that an answer must not contain ends the exchange."""
@@ -173,7 +174,7 @@ class UpstreamConnection(asyncio.Protocol):
             payload, self._buffer = self._body.feed(data)
             exchange.on_response(head, payload, done=self._body.done, trailers=self._trailers())
             return
-        assert self._body is not None  # noqa: S101
+        assert self._body is not None
         if self._body.done:
             self.close()  # more than the answer: refuse to guess what it belongs to
             return
@@ -220,7 +221,7 @@ class Pool:
         if connection.closed or len(idle) >= IDLE_PER_KEY or idle_time <= 0:
             connection.close()
             return
-        connection.idle_until = asyncio.get_running_loop().time() + idle_time
+        connection.idle_until = time.monotonic() + idle_time
         idle.append(connection)
 
     def forget(self, connection: UpstreamConnection) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outward.credentials import Scrubber, make_placeholder
+from outward.credentials import Scrubber
 
 VALUE = b"sk-ant-test-REAL-0123456789abcdef+/"
 STAND_IN = b"sk-ant-test-FAKE-fedcba9876543210xx"
@@ -70,25 +70,3 @@ def test_the_longer_of_two_values_goes_as_a_whole() -> None:
 @pytest.mark.parametrize(("length", "kept"), [(len(VALUE), True), (5, False)])
 def test_whether_the_length_is_kept(length: int, kept: bool) -> None:
     assert Scrubber([(VALUE, b"x" * length)]).keeps_length is kept
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        "sk-ant-api03-" + "aB3_" * 20,
-        "ghp_" + "a1B2" * 9,
-        "12345678-1234-1234-1234-123456789abc",
-        "0" * 40,
-        "short",
-        "a",
-    ],
-)
-def test_placeholders_have_the_shape(value: str) -> None:
-    first, second = make_placeholder(value), make_placeholder(value)
-    assert first != second
-    assert value not in {first, second}
-    if len(value) >= 24:
-        assert len(first) == len(value)
-    prefix = value[: value.rfind("_") + 1] if value.startswith("ghp_") else ""
-    assert first.startswith(prefix)
-    assert sum(character.isalnum() for character in first) >= 16
