@@ -72,10 +72,10 @@ class Serve:
         environment = {"PATH": os.environ["PATH"], "HOME": str(self.directory), "OUTWARD_HOME": str(self.state)}
         return subprocess.run([OUTWARD, *arguments], capture_output=True, text=True, env=environment, timeout=60)
 
-    def resident(self) -> int:
-        """Resident memory in octets."""
+    def peak(self) -> int:
+        """The most resident memory so far, in octets."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
-        (line,) = [line for line in status.splitlines() if line.startswith("VmRSS")]
+        (line,) = [line for line in status.splitlines() if line.startswith("VmHWM")]
         return int(line.split()[1]) * 1024
 
     def stop(self) -> int:

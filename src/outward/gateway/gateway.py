@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
+import logging
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from outward.gateway.listeners import Front
     from outward.pki import Authority
     from outward.policy import Policy
+
+_log: Final = logging.getLogger(__name__)
 
 SWEEP_EVERY: Final = 5.0
 """Seconds between looks for connections that have not moved; one timer for all of them."""
@@ -195,7 +197,7 @@ class Gateway:
         """Says once, where the person can see it, that the journal cannot be written."""
         if not self._complained:
             self._complained = True
-            sys.stderr.write(f"outward: {error.message}; requests are refused until it can be written\n")
+            _log.error("outward: %s; requests are refused until it can be written", error.message)
 
     def _sweep(self) -> None:
         now = self.clock()
