@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,11 +33,12 @@ _NOT_TEXT: Final[dict[str, Callable[[Any], str]]] = {
     "duration_ms": "{:.3f}".format,
     "ttfb_ms": "{:.3f}".format,
 }
-_OPTIONAL: Final = tuple(
-    # For each field of an event after the four that are always there: its key in the record, and what writes its value.
-    (f',"{name}":', _NOT_TEXT.get(name, quote))
-    for name in Event._fields[4:]
-)
+_WRITERS: Final = tuple((f',"{name}":', _NOT_TEXT.get(name, quote)) for name in Event._fields)
+"""For each field of an event its key in the record, and what writes its value."""
+_METHOD: Final = Event._fields.index("method")
+_STATUS: Final = Event._fields.index("status")
+_REQUEST: Final = _WRITERS[_METHOD:_STATUS]
+_OUTCOME: Final = _WRITERS[_STATUS:]
 
 
 def encode(seq: int, time: str, session: str, event: Event, prev: str) -> str:
@@ -50,13 +52,22 @@ def encode(seq: int, time: str, session: str, event: Event, prev: str) -> str:
 
 
 def _encode(seq: int, time: str, session: str, event: Event, prev: str) -> str:
-    phase, identity, kind, agent = event[:4]
-    optional = [
-        key + write(value) for (key, write), value in zip(_OPTIONAL, event[4:], strict=True) if value is not None
-    ]
     return (
-        f'{{"seq":{seq},"time":"{time}","session":{session},"agent":{quote(agent)},"phase":"{phase}",'
-        f'"id":{quote(identity)},"kind":{quote(kind)}{"".join(optional)},"prev":"{prev}"'
+        f'{{"seq":{seq},"time":"{time}","session":{session},"agent":{quote(event.agent)},"phase":"{event.phase}",'
+        f'"id":{quote(event.id)},"kind":{quote(event.kind)}{_request(event[_METHOD:_STATUS])}'
+        f'{_fields(_OUTCOME, event[_STATUS:])},"prev":"{prev}"'
+    )
+
+
+@lru_cache(maxsize=128)
+def _request(values: tuple[Any, ...]) -> str:
+    """What was asked and decided: the same in the start and the end of a request, and in many requests of an agent."""
+    return _fields(_REQUEST, values)
+
+
+def _fields(writers: tuple[tuple[str, Callable[[Any], str]], ...], values: tuple[Any, ...]) -> str:
+    return "".join(
+        [key + write(value) for (key, write), value in zip(writers, values, strict=True) if value is not None]
     )
 
 
