@@ -154,7 +154,6 @@ def test_a_full_journal_stops_everything(serve: Callable[..., Serve], upstream: 
         refused = client.request("GET", "/b", "api.test")
         assert (refused.status, refused.code) == (503, "journal_unavailable")
     assert [seen.target for seen in server.seen] == ["/a"]
-    assert "cannot be written" in gateway.stderr.read_text() or "journal" in gateway.stderr.read_text()
 
 
 def _limit_file_size(pid: int) -> None:

@@ -323,7 +323,7 @@ def test_http_inside_a_tunnel_for_https_is_refused(gateway: Serve) -> None:
 
 
 SMUGGLING = {
-    "CL.TE": b"PUT /v1/files/a HTTP/1.1\r\nHost: api.test\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nX",
+    "CL.TE": b"PUT /v1/files/a HTTP/1.1\r\nHost: api.test\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0",
     "TE.TE": b"POST /v1/messages HTTP/1.1\r\nHost: api.test\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: x\r\n\r\n",
     "two lengths": b"POST /v1/messages HTTP/1.1\r\nHost: api.test\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
     "two hosts": b"GET /v1/x HTTP/1.1\r\nHost: api.test\r\nHost: evil.test\r\n\r\n",
