@@ -99,11 +99,18 @@ class Handler(BaseHTTPRequestHandler):
 
     def _next_block(self, body: dict[str, Any]) -> tuple[dict[str, Any], str]:
         contents = [m.get("content") for m in body.get("messages", [])]
-        results = [c for content in contents if isinstance(content, list) for c in content if c.get("type") == "tool_result"]
+        results = [
+            c for content in contents if isinstance(content, list) for c in content if c.get("type") == "tool_result"
+        ]
         has_shell = any(tool.get("name") == "Bash" for tool in body.get("tools", []))
         if self.behaviour.tool and has_shell and not results:
             call = {"command": self.behaviour.tool, "description": "run"}
-            return {"type": "tool_use", "id": f"toolu_{uuid.uuid4().hex[:20]}", "name": "Bash", "input": call}, "tool_use"
+            return {
+                "type": "tool_use",
+                "id": f"toolu_{uuid.uuid4().hex[:20]}",
+                "name": "Bash",
+                "input": call,
+            }, "tool_use"
         return {"type": "text", "text": self.behaviour.text}, "end_turn"
 
     def _stream(self, message: dict[str, Any], block: dict[str, Any], reason: str) -> None:
@@ -114,7 +121,10 @@ class Handler(BaseHTTPRequestHandler):
         if block["type"] == "text":
             empty, delta = {**block, "text": ""}, {"type": "text_delta", "text": block["text"]}
         else:
-            empty, delta = {**block, "input": {}}, {"type": "input_json_delta", "partial_json": json.dumps(block["input"])}
+            empty, delta = (
+                {**block, "input": {}},
+                {"type": "input_json_delta", "partial_json": json.dumps(block["input"])},
+            )
         self._event("message_start", message=message)
         self._event("content_block_start", index=0, content_block=empty)
         self._event("ping")
