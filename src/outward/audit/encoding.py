@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 MAX_PATH: Final = 4096
 MAX_TEXT: Final = 1024
 """Characters kept of any other string."""
-
-
 quote: Final = encode_basestring_ascii
 """A JSON string in ASCII: control characters, quotes, lone surrogates and all else beyond are escaped."""
 

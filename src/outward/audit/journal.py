@@ -147,6 +147,8 @@ class Journal:
                 self._prune()
         except OSError as error:
             raise self._unavailable(error.strerror or str(error)) from error
+        except HostError as error:
+            raise self._unavailable(error.message) from error
 
     def _prune(self) -> None:
         """Makes room for the file that is being written. Each removal is recorded before it is done."""

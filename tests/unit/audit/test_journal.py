@@ -227,6 +227,19 @@ def test_a_session_that_is_being_written_stays(directory: Path) -> None:
     assert not (directory / "running.jsonl").exists()
 
 
+def test_a_damaged_file_that_would_have_to_go_stops_the_journal(directory: Path) -> None:
+    def fill(journal: Journal) -> None:
+        for _ in range(20):
+            journal.append(START)
+
+    with Journal.open(directory, session="s", limit_bytes=60_000, file_bytes=2_000) as journal:
+        fill(journal)
+        (directory / "s.jsonl").write_bytes(b"x\n" * 50_000)
+        with pytest.raises(JournalUnavailable, match="record"):
+            fill(journal)
+    assert (directory / "s.jsonl").exists()
+
+
 def test_a_session_that_never_ends_stays_within_its_bound(directory: Path) -> None:
     limit = 40_000
     with Journal.open(directory, session="s", limit_bytes=limit, file_bytes=8_000) as journal:
