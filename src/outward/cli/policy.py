@@ -13,6 +13,7 @@ from outward.cli.policy_file import default_policy_file, find_policy, load_polic
 from outward.core import OutwardError, PolicyError
 
 if TYPE_CHECKING:
+    from outward.core import Rule
     from outward.policy import Policy
 
 _FILE = click.option(
@@ -62,7 +63,8 @@ def validate(file: Path | None, policy_file: Path | None, as_json: bool) -> int:
 @_JSON
 def show(name: str | None, effective: bool, policy_file: Path | None, as_json: bool) -> None:
     """Print a preset; without NAME list them all."""
-    from outward.policy.load import nearest, preset_file, preset_names
+    from outward.policy.load import preset_file, preset_names
+    from outward.policy.shapes import nearest
 
     if effective:
         _show_effective(load_policy(policy_file), as_json=as_json)
@@ -102,15 +104,13 @@ def _show_effective(policy: Policy, *, as_json: bool) -> None:
                 click.echo(f"  {label}: {', '.join(document[label])}")
 
 
-def _rule_line(rule: Any) -> str:
+def _rule_line(rule: Rule) -> str:
     if rule.path is None:
         return "connect"
-    constraints = [
-        *(f"?{name}={value}" for name, value in rule.query),
-        *(f"{name}: {value}" for name, value in rule.headers),
-    ]
     methods = ",".join(sorted(rule.methods)) if rule.methods is not None else "*"
-    return " ".join((methods, rule.path, *constraints))
+    query = (f"?{name}={value}" for name, value in rule.query)
+    headers = (f"{name}: {value}" for name, value in rule.headers)
+    return " ".join((methods, rule.path, *query, *headers))
 
 
 @command.command("schema")

@@ -13,9 +13,11 @@ import click
 
 from outward.cli.policy_file import read_trusted
 from outward.cli.registries import ClientRegistries
-from outward.core import HostError, OutwardError, PolicyError
+from outward.core import Action, HostError, OutwardError, PolicyError
 from outward.policy import Policy, load
 from outward.policy.edit import Target, add_rule, parse_target
+from outward.policy.globs import Glob, folded_glob
+from outward.policy.texts import rule_line
 
 
 def edit(file: Path, action: Literal["allow", "deny"], rule: str, *, yes: bool, interactive: bool) -> int:
@@ -64,25 +66,34 @@ def _load(file: Path, text: str) -> Policy:
 
 
 def _warn(policy: Policy, action: str, target: Target) -> None:
-    """Says so where a stronger rule, or one for the whole host, makes the new one idle."""
+    """Says so where a stronger rule takes a part of what is allowed back."""
     if action != "allow":
         return
-    host = [d for d in policy.destinations if (d.host, d.scheme, d.port) == (target.host, target.scheme, target.port)]
-    denying = [rule.name for d in host for rule in d.rules if rule.action != "allow"]
-    if denying:
-        click.echo(f"note: these rules of the host are stronger: {', '.join(denying)}", err=True)
+    methods, path = rule_line(target.rule)
+    allowed = Glob(folded_glob(path), wide=True)
+    for destination in policy.destinations:
+        if (destination.host, destination.scheme, destination.port) != (target.host, target.scheme, target.port):
+            continue
+        for rule in destination.rules:
+            shared = methods is None or rule.methods is None or not methods.isdisjoint(rule.methods)
+            if rule.action is Action.ALLOW or not shared:
+                continue
+            if allowed.meets(Glob(folded_glob(rule.path or "/**"), wide=True)):
+                click.echo(f"note: {rule.name!r} is stronger where both match", err=True)
 
 
 def replace(file: Path, text: str) -> None:
-    """Puts ``text`` in the file's place: all of it or nothing, with the same mode. Raises :class:`HostError`."""
-    mode = stat.S_IMODE(file.stat().st_mode)
+    """Puts ``text`` in the file's place: all of it or nothing, with the same owner and mode. Raises :class:`HostError`."""
+    status = file.stat()
     temporary = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as stream:
             stream.write(text)
             stream.flush()
-            os.fchmod(stream.fileno(), mode)
+            if os.geteuid() == 0:
+                os.fchown(stream.fileno(), status.st_uid, status.st_gid)
+            os.fchmod(stream.fileno(), stat.S_IMODE(status.st_mode))
             os.fsync(stream.fileno())
         temporary.replace(file)
     except OSError as error:

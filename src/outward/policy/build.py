@@ -37,6 +37,7 @@ class Parts:
     """Everything that the files of a policy contribute, in their order."""
 
     secrets: list[Placed] = field(default_factory=list)
+    secret_names: set[str] = field(default_factory=set)  # also of those that could not be read
     agents: list[Placed] = field(default_factory=list)
     destinations: list[Placed] = field(default_factory=list)
     references: list[Placed] = field(default_factory=list)  # names of secrets
@@ -63,6 +64,8 @@ class Builder:
 
     def build(self, root: Value) -> None:
         """Adds the secrets, agents and destinations of the file."""
+        if "secrets" in root.data:
+            self._parts.secret_names.update(key.text for key, _ in root.data["secrets"].node.pairs)
         for name, value in root.get("secrets", {}).items():
             self._parts.secrets.append(self._place(self._secret(name, value), value))
         for name, value in root.get("agents", {}).items():

@@ -122,7 +122,8 @@ def _into_destination(text: str, destination: Mapping, action: str, rule: str) -
 
 
 def _new_destination(action: str, target: Target) -> str:
-    return f"- host: {_quoted(target.host)}{_where(target, chr(10) + _INDENT)}\n{_INDENT}{action}: [{_quoted(target.rule)}]\n"
+    place = f"{_quoted(target.host)}{_where(target, chr(10) + _INDENT)}"
+    return f"- host: {place}\n{_INDENT}{action}: [{_quoted(target.rule)}]\n"
 
 
 def _where(target: Target, separator: str) -> str:
@@ -153,11 +154,9 @@ def _last_line(node: Node) -> int:
 
 def _after(text: str, block: Node, addition: str) -> str:
     """Puts whole lines behind the last line of a block."""
-    lines = text.splitlines(keepends=True)
+    lines = text.split("\n")  # as the parser counts, unlike splitlines()
     last = _last_line(block)
-    if not lines[last - 1].endswith("\n"):
-        lines[last - 1] += "\n"
-    return "".join((*lines[:last], addition, *lines[last:]))
+    return "\n".join((*lines[:last], addition.removesuffix("\n"), *(lines[last:] or [""])))
 
 
 def _append_block(text: str, root: Mapping, addition: str) -> str:

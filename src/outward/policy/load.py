@@ -106,7 +106,7 @@ class _Loader:
         except PolicyError as error:
             reading.problems.extend(error.problems)
             return
-        root = POLICY.read(tree, "", reading)
+        root = POLICY.read_what_is_there(tree, "", reading)
         if root is None:
             return
         # What a file uses comes first: a conflict is then shown where the user wrote.
@@ -152,11 +152,11 @@ class _Loader:
         secrets = self._secrets()
         agents = self._unique(self._parts.agents)
         for reference in self._parts.references:
-            if reference.thing not in secrets:
+            if reference.thing not in self._parts.secret_names:
                 message = f"there is no secret {reference.thing!r}{nearest(reference.thing, secrets)}"
                 reference.problem(message, accepted=", ".join(secrets) or "a name under secrets")
         find_conflicts(self._parts.destinations)
-        problems = [*self.problems, *(problem for reading in self._readings for problem in reading.problems)]
+        problems = [*self.problems, *(problem for reading in self._readings for problem in reading.in_order())]
         if problems:
             raise PolicyError(problems)
         return Policy(

@@ -50,6 +50,10 @@ class Reading:
             Problem(self.file, node.start.line, node.start.column, path, message, found=found, accepted=accepted)
         )
 
+    def in_order(self) -> list[Problem]:
+        """The problems as a reader of the file meets them."""
+        return sorted(self.problems, key=lambda problem: (problem.line, problem.column))
+
 
 class Shape(Protocol):
     """What a field may hold."""
@@ -93,10 +97,11 @@ class Text(NamedTuple):
         """The parsed text."""
         found = "a text that is not shown" if self.private and node.kind == "text" else shown(node)
         if not isinstance(node, Scalar) or node.kind != "text":
-            way_out = " in quotes" if isinstance(node, Scalar) and node.kind != "nothing" else ""
+            quotable = isinstance(node, Scalar) and node.kind != "nothing" and self._fits(node.text)
+            way_out = " in quotes" if quotable else ""
             reading.problem(node, path, "this must be a text", found=found, accepted=self.accepted + way_out)
             return None
-        if self.pattern is not None and not re.fullmatch(self.pattern, node.text):
+        if not self._fits(node.text):
             reading.problem(node, path, "this cannot be read", found=found, accepted=self.accepted)
             return None
         try:
@@ -104,6 +109,9 @@ class Text(NamedTuple):
         except (ValueError, ClientError) as error:
             reading.problem(node, path, str(error), found=found, accepted=self.accepted)
             return None
+
+    def _fits(self, text: str) -> bool:
+        return self.pattern is None or re.fullmatch(self.pattern, text) is not None
 
     def schema(self) -> dict[str, Any]:
         """A string with the pattern."""
@@ -264,7 +272,16 @@ class Record(NamedTuple):
         return f"{self.name} with {', '.join(self.fields)}"
 
     def read(self, node: Node, path: str, reading: Reading) -> Value | None:
-        """A dictionary of the values that are there; ``None`` if the record as a whole makes no sense."""
+        """A dictionary of the values that could be read; ``None`` if one is missing without which it makes no sense."""
+        value = self.read_what_is_there(node, path, reading)
+        if value is None:
+            return None
+        needed = [name for name, known in self.fields.items() if known.required]
+        chosen = [name for name in self.one_of if name in value.data]
+        return value if all(name in value.data for name in needed) and len(chosen) == bool(self.one_of) else None
+
+    def read_what_is_there(self, node: Node, path: str, reading: Reading) -> Value | None:
+        """A dictionary of the values that could be read, whatever is missing; ``None`` if this is no mapping."""
         if not isinstance(node, Mapping):
             # What stands here instead may be a secret, so only its kind is told.
             reading.problem(node, path, "this must be a mapping", found=f"a {node.kind}", accepted=self.accepted)
@@ -279,31 +296,28 @@ class Record(NamedTuple):
             value = known.shape.read(inner, inside, reading)
             if value is not None:
                 values[key.text] = value
-        return Value(values, node, path) if self._complete(node, path, reading) else None
+        self._check_keys(node, path, reading)
+        return Value(values, node, path)
 
     def _unknown(self, key: Scalar, path: str, reading: Reading) -> None:
         if key.text in self.later:
-            message = f"{key.text!r} is not available in this version"
-            reading.problem(key, path, message, accepted=", ".join(self.one_of))
+            accepted = ", ".join(self.one_of)
+            reading.problem(key, path, f"{key.text!r} is not available in this version", accepted=accepted)
             return
         near = nearest(key.text, self.fields)
         reading.problem(key, path, f"unknown key{near}", found=shown(key), accepted=", ".join(self.fields))
 
-    def _complete(self, node: Mapping, path: str, reading: Reading) -> bool:
+    def _check_keys(self, node: Mapping, path: str, reading: Reading) -> None:
         given = {key.text for key, _ in node.pairs}
-        missing = [name for name, known in self.fields.items() if known.required and name not in given]
-        for name in missing:
-            inside = f"{path}.{name}" if path else name
-            accepted = f"{name}: {self.fields[name].shape.accepted}"
-            reading.problem(node, inside, f"the key {name!r} is missing", accepted=accepted)
+        for name, known in self.fields.items():
+            if known.required and name not in given:
+                inside = f"{path}.{name}" if path else name
+                accepted = f"{name}: {known.shape.accepted}"
+                reading.problem(node, inside, f"the key {name!r} is missing", accepted=accepted)
         several = [name for name in self.one_of if name in given]
         if self.one_of and len(several) != 1 and not given & self.later:
-            found = " and ".join(several) or "none of them"
-            reading.problem(
-                node, path, "exactly one key of these is needed", found=found, accepted=", ".join(self.one_of)
-            )
-            return False
-        return not missing and not given & self.later
+            found, accepted = " and ".join(several) or "none of them", ", ".join(self.one_of)
+            reading.problem(node, path, "exactly one key of these is needed", found=found, accepted=accepted)
 
     def schema(self) -> dict[str, Any]:
         """An object with these keys and no others."""

@@ -100,7 +100,13 @@ class _Builder:
                     root = self._node(first, events, 0)
         except MarkedYAMLError as error:
             where = error.problem_mark or error.context_mark
-            self._add(_mark(where) if where else Mark(1, 1, 0), f"this is not YAML: {error.problem or error.context}")
+            # A rule for any method begins with a star, which is YAML's sign for an alias.
+            star = "alias" in str(error.context)
+            self._add(
+                _mark(where) if where else Mark(1, 1, 0),
+                f"this is not YAML: {error.problem or error.context}",
+                accepted='quotes around a text that begins with *, such as "* /**"' if star else "",
+            )
         except YAMLError:
             self._add(_first_control(text), "the file holds a character that YAML does not allow")
         if root is None and not self._problems:
