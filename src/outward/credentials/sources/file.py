@@ -25,13 +25,17 @@ def read(spec: SecretSpec, environment: Mapping[str, str]) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise SecretUnavailable(spec.name, f"cannot read {path}: {error.strerror}") from error
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(file.fileno())
+    try:
+        status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise SecretUnavailable(spec.name, f"{path} is not a regular file")
         if status.st_mode & 0o007:
             raise SecretUnavailable(spec.name, f"{path} can be read or written by everybody", hint=f"chmod 600 {path}")
-        value = file.read(MAX_SIZE + 1)
+        value = os.read(descriptor, MAX_SIZE + 1)
+    except OSError as error:
+        raise SecretUnavailable(spec.name, f"cannot read {path}: {error.strerror}") from error
+    finally:
+        os.close(descriptor)
     if len(value) > MAX_SIZE:
         raise SecretUnavailable(spec.name, f"{path} is larger than {MAX_SIZE} bytes")
     value = value.rstrip(b"\r\n")

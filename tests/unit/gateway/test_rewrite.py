@@ -1,0 +1,112 @@
+"""What goes upstream and what comes back, line by line."""
+
+from __future__ import annotations
+
+import pytest
+
+from outward.core import Destination, Injection, Request
+from outward.credentials import CredentialStore, Injector, Scrubber
+from outward.gateway.http1 import parse_request, parse_response
+from outward.gateway.rewrite import authority, masked_query, request_head, response_head, trailer_section
+from outward.policy import SecretSpec
+
+SPECS = {"key": SecretSpec("key", "env", "KEY", None, None, "PLACEHOLDER-1")}
+
+
+def injector(*injections: Injection) -> Injector:
+    store = CredentialStore(SPECS, environment={"KEY": "value-123456"})
+    for name in SPECS:
+        run(store.get(name))
+    one = Injector(Destination("api.test", "api.test", 443, "https", (), tuple(injections)), store)
+    assert one.ready()
+    return one
+
+
+def run(coroutine: object) -> None:
+    import asyncio
+
+    asyncio.run(coroutine)  # type: ignore[arg-type]
+
+
+HEADER = Injection("header", ("key",), name="x-api-key", template="{key}")
+
+
+def sent(raw: str, one: Injector, path: str = "/a", query: str = "") -> list[str]:
+    head = parse_request(raw.replace("\n", "\r\n").encode() + b"\r\n\r\n")
+    request = Request("default", head.method, "https", "api.test", 443, path, path, query)
+    text = request_head(head, request, one).decode()
+    assert text.endswith("\r\n\r\n")
+    return text.removesuffix("\r\n\r\n").split("\r\n")
+
+
+def test_the_head_is_written_anew() -> None:
+    lines = sent("GET /%61 HTTP/1.1\nhost:   API.test.:443\nAccept:  */*  \nX-Api-Key: mine", injector(HEADER))
+    assert lines == [
+        "GET /a HTTP/1.1",
+        "Host: api.test",
+        "Accept: */*",
+        "x-api-key: value-123456",
+        "accept-encoding: identity",
+    ]
+
+
+def test_without_injection_nothing_is_added() -> None:
+    lines = sent("GET /a HTTP/1.1\nHost: api.test\nAccept-Encoding: br", injector())
+    assert lines == ["GET /a HTTP/1.1", "Host: api.test", "Accept-Encoding: br"]
+
+
+@pytest.mark.parametrize(
+    ("raw", "line"),
+    [
+        ("POST /a HTTP/1.1\nHost: a\nContent-Length: 0005", "Content-Length: 5"),
+        ("POST /a HTTP/1.1\nHost: a", "Content-Length: 0"),
+        ("POST /a HTTP/1.1\nHost: a\nTransfer-Encoding: Chunked", "Transfer-Encoding: chunked"),
+        ("GET /a HTTP/1.1\nHost: a\nUpgrade: WebSocket\nConnection: upgrade", "Upgrade: websocket"),
+    ],
+)
+def test_framing_is_ours(raw: str, line: str) -> None:
+    lines = sent(raw, injector())
+    assert lines[-1] == line
+    assert len([one for one in lines if one.lower().startswith(line.partition(":")[0].lower())]) == 1
+
+
+def test_an_authorization_is_swapped_only_where_it_holds_the_placeholder() -> None:
+    swapping = injector(Injection("placeholder", ("key",), places=frozenset({"header", "basic"})))
+    kept = sent("GET /a HTTP/1.1\nHost: a\nAuthorization: token PLACEHOLDER-1", swapping)
+    assert "Authorization: token value-123456" in kept
+    gone = sent("GET /a HTTP/1.1\nHost: a\nAuthorization: token mine", swapping)
+    assert not any(line.startswith("Authorization") for line in gone)
+    elsewhere = injector(Injection("placeholder", ("key",), places=frozenset({"basic"})))
+    assert not any("value" in line for line in sent("GET /a HTTP/1.1\nHost: a\nX: PLACEHOLDER-1", elsewhere))
+
+
+def test_the_answer_is_written_anew_and_scrubbed() -> None:
+    raw = (
+        b"HTTP/1.1 200 Fine\r\nConnection: X-Gone\r\nX-Gone: 1\r\nAlt-Svc: h3\r\nX-Outward-Verdict: allow\r\n"
+        b"Content-Length: 3\r\nLocation: /?k=value-123456\r\n\r\n"
+    )
+    text = response_head(parse_response(raw), "content-length: 3\r\n", Scrubber([(b"value-123456", b"PLACEHOLDER-")]))
+    assert text == b"HTTP/1.1 200 Fine\r\nLocation: /?k=PLACEHOLDER-\r\ncontent-length: 3\r\n\r\n"
+
+
+def test_trailers_that_would_be_headers_are_dropped() -> None:
+    trailers = "Grpc-Status: 0\r\nContent-Length: 5\r\nSet-Cookie: a\r\nTransfer-Encoding: chunked\r\n"
+    assert trailer_section(trailers, None) == "Grpc-Status: 0\r\n"
+
+
+@pytest.mark.parametrize(("query", "shown"), [("a=b&c=d&e", "a=***&c=***&***"), ("", "***"), ("a=b=c", "a=***")])
+def test_queries_are_masked(query: str, shown: str) -> None:
+    assert masked_query(query) == shown
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        (("a", 443, "https"), "a"),
+        (("a", 80, "https"), "a:80"),
+        (("::1", 80, "http"), "[::1]"),
+        (("::1", 1, "http"), "[::1]:1"),
+    ],
+)
+def test_authorities(parts: tuple[str, int, str], expected: str) -> None:
+    assert authority(*parts) == expected

@@ -1,0 +1,102 @@
+"""Routes: one destination for each request, or none."""
+
+from __future__ import annotations
+
+import pytest
+
+from outward.core import ClientError
+from outward.gateway.http1 import RequestHead, parse_request
+from outward.gateway.routes import HostMismatch, ProxyRoute, ReverseRoute, Target, TunnelRoute
+
+
+def head(target: str, host: str | None = "api.test", minor: int = 1) -> RequestHead:
+    line = f"Host: {host}\r\n" if host is not None else ""
+    return parse_request(f"GET {target} HTTP/1.{minor}\r\n{line}\r\n".encode())
+
+
+TUNNEL = TunnelRoute("https", "api.test", 443, "api.test")
+
+
+@pytest.mark.parametrize("host", ["api.test", "API.test", "api.test.", "api.test:443"])
+def test_inside_a_tunnel(host: str) -> None:
+    assert TUNNEL.resolve(head("/a?b=c", host)) == Target("https", "api.test", 443, "/a", "b=c")
+
+
+def test_http10_needs_no_host() -> None:
+    assert TUNNEL.resolve(head("/a", None, minor=0)).host == "api.test"
+
+
+@pytest.mark.parametrize("host", ["evil.test", "api.test:80", "sub.api.test", "api.test:8443"])
+def test_another_host_is_misdirected(host: str) -> None:
+    with pytest.raises(HostMismatch):
+        TUNNEL.resolve(head("/a", host))
+
+
+def test_another_name_in_tls_is_misdirected() -> None:
+    with pytest.raises(HostMismatch):
+        TunnelRoute("https", "api.test", 443, "evil.test").resolve(head("/a"))
+
+
+@pytest.mark.parametrize(
+    ("target", "host"),
+    [
+        ("https://api.test/a", "api.test"),
+        ("*", "api.test"),
+        ("a", "api.test"),
+        ("/a", "api.test:x"),
+        ("/a", "a b"),
+        ("/a", ""),
+    ],
+)
+def test_odd_targets_and_hosts_are_malformed(target: str, host: str) -> None:
+    with pytest.raises(ClientError):
+        TUNNEL.resolve(head(target, host))
+
+
+@pytest.mark.parametrize(
+    ("target", "host", "expected"),
+    [
+        ("http://api.test/a?b", "api.test", Target("http", "api.test", 80, "/a", "b")),
+        ("http://api.test", "api.test", Target("http", "api.test", 80, "/", "")),
+        ("http://api.test?q", "api.test", Target("http", "api.test", 80, "/", "q")),
+        ("HTTP://API.test:8080/", "api.test:8080", Target("http", "api.test", 8080, "/", "")),
+        ("http://[::1]:8080/x", "[::1]:8080", Target("http", "::1", 8080, "/x", "")),
+        ("http://api.test/a?u=http://x/?y", "api.test", Target("http", "api.test", 80, "/a", "u=http://x/?y")),
+    ],
+)
+def test_a_proxy_takes_absolute_targets(target: str, host: str, expected: Target) -> None:
+    assert ProxyRoute().resolve(head(target, host)) == expected
+
+
+@pytest.mark.parametrize(
+    ("target", "host", "error"),
+    [
+        ("http://api.test/", "evil.test", HostMismatch),
+        ("http://evil.test/", "api.test", HostMismatch),
+        ("http://user@api.test/", "api.test", ClientError),
+        ("http:///a", "api.test", ClientError),
+        ("https://api.test/", "api.test", ClientError),
+        ("ftp://api.test/", "api.test", ClientError),
+        ("/a", "api.test", ClientError),
+        ("http://api.test\\@evil.test/", "api.test", ClientError),
+    ],
+)
+def test_what_a_proxy_does_not_take(target: str, host: str, error: type[ClientError]) -> None:
+    with pytest.raises(error):
+        ProxyRoute().resolve(head(target, host))
+
+
+REVERSE = ReverseRoute("https", "api.test", 443, "/base/")
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1:81", "localhost", "gateway:8080", "[::1]:80", "api.test", "host.docker.internal"]
+)
+def test_reverse_stands_for_its_server(host: str) -> None:
+    assert REVERSE.resolve(head("/a?b", host)) == Target("https", "api.test", 443, "/base/a", "b")
+
+
+@pytest.mark.parametrize("host", ["rebound.example", "127.0.0.1.evil.example", "localhost.evil.example"])
+def test_reverse_is_safe_from_rebinding(host: str) -> None:
+    with pytest.raises(HostMismatch):
+        REVERSE.resolve(head("/a", host))
