@@ -74,7 +74,7 @@ def command(
       outward run --policy ci.yaml --mode read --timeout 15m -- npm test
     """
     profile = PROFILES.get(agent or "") or profile_of(words[0])
-    policy = load_policy(policy_file, agent_preset=profile.preset)
+    policy = load_policy(policy_file, agent_preset=profile.preset, workspace=workspace.absolute())
     if not policy.destinations:
         _say("the policy allows nothing: every request will be refused")
     for warning in policy.warnings:

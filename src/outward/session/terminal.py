@@ -41,7 +41,7 @@ class Terminal:
             termios.tcsetwinsize(self._outer, termios.tcgetwinsize(self._stdin))
 
     def __enter__(self) -> Self:
-        tty.setraw(self._stdin)
+        tty.setraw(self._stdin, termios.TCSADRAIN)  # keeps what was typed ahead
         return self
 
     def __exit__(self, *exception: object) -> None:

@@ -1,0 +1,133 @@
+"""Attacks on a sandbox, run inside it (and outside, to show that they work where nothing stops them).
+
+Run as a script: ``attacks.py NAME [ARGUMENT…]``. Prints ``OPEN`` when the attack succeeded, ``CLOSED`` and why when not.
+Only the standard library, since it runs with whatever Python is inside.
+"""
+
+import contextlib
+import ctypes
+import errno
+import fcntl
+import os
+import socket
+import struct
+import sys
+import termios
+from pathlib import Path
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def connect(family, address, *rest):
+    """Connects and says something: arguments are the family, the address and the port."""
+    kind = getattr(socket, family)
+    with socket.socket(kind, socket.SOCK_STREAM) as sock:
+        sock.settimeout(5)
+        sock.connect(address if kind == socket.AF_UNIX else (address, int(rest[0])))
+
+
+def abstract(name):
+    connect("AF_UNIX", "\0" + name)
+
+
+def udp(address, port):
+    """Sends a datagram and waits for the answer."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(2)
+        sock.sendto(b"ping", (address, int(port)))
+        sock.recv(16)
+
+
+def family(name, kind="SOCK_STREAM", protocol="0"):
+    socket.socket(getattr(socket, name), getattr(socket, kind), int(protocol)).close()
+
+
+def netlink(protocol):
+    socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, int(protocol)).close()
+
+
+def resolve(name):
+    socket.getaddrinfo(name, 443)
+
+
+def read(path):
+    with Path(path).open("rb") as file:
+        if not file.read(1):
+            raise OSError("empty")
+
+
+def write(path):
+    with Path(path).open("ab") as file:
+        file.write(b"x")
+
+
+def rewrite(path):
+    """Writes what is there already, so that a success does no harm."""
+    with Path(path).open("rb+") as file:
+        content = file.read()
+        file.seek(0)
+        file.write(content)
+
+
+def create(path):
+    with Path(path).open("xb"):
+        pass
+
+
+def grep(reversed_text, *roots):
+    """Looks for a text in environments, command lines and files. It is given backwards, so as not to find itself."""
+    wanted = reversed_text[::-1].encode()
+    for process in Path("/proc").glob("[0-9]*"):
+        _look(process / "environ", wanted)
+        _look(process / "cmdline", wanted)
+    for root in roots:
+        for directory, _, names in os.walk(root):
+            for name in names:
+                _look(Path(directory, name), wanted)
+    raise OSError("not found")
+
+
+def _look(path, wanted):
+    with contextlib.suppress(OSError):
+        if path.is_file() and wanted in path.read_bytes():
+            print("found in", path)
+            print("OPEN")
+            raise SystemExit(0)
+
+
+def call(name, *arguments):
+    """A system call by its C function, or its number."""
+    ctypes.set_errno(0)
+    words = [int(argument) for argument in arguments]
+    result = libc.syscall(int(name), *words) if name.isdigit() else getattr(libc, name)(*words)
+    if result < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, errno.errorcode.get(code, str(code)))
+
+
+def tiocsti():
+    """Types into the terminal on standard input."""
+    fcntl.ioctl(0, termios.TIOCSTI, b"x")
+
+
+def tioclinux():
+    try:
+        fcntl.ioctl(0, 0x541C, struct.pack("b", 6))
+    except OSError as error:
+        if error.errno in {errno.ENOTTY, errno.EINVAL}:  # it got through to the driver
+            return
+        raise
+
+
+def main():
+    name, *arguments = sys.argv[1:]
+    try:
+        globals()[name](*arguments)
+    except OSError as error:
+        print("CLOSED", error)
+        return
+    print("OPEN")
+
+
+if __name__ == "__main__":
+    main()
