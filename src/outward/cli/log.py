@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from outward.audit import Reader, Record, Selection, joined
+from outward.audit.reading import Reader, Record, Selection, joined
 from outward.cli.home import state_directory
 from outward.core import Code
 

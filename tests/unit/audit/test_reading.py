@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from outward.audit import Journal, Reader, Record, Selection, joined
+from outward.audit import Journal
+from outward.audit.reading import Reader, Record, Selection, joined
 from tests.unit.audit.conftest import END, START, write
 
 if TYPE_CHECKING:
