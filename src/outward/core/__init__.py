@@ -7,6 +7,7 @@ from outward.core.canonical import (
     canonical_path,
     canonical_query,
     fold_path,
+    path_readings,
 )
 from outward.core.errors import (
     ClientError,
@@ -49,4 +50,5 @@ __all__ = [
     "canonical_path",
     "canonical_query",
     "fold_path",
+    "path_readings",
 ]

@@ -112,7 +112,8 @@ _KEEP: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0
 _UNRESERVED: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})|%|([^%]+)")
 _DOUBLE_ESCAPE: Final = re.compile(r"%25(?:2[EeFf5]|5[Cc]|[01][0-9A-Fa-f])")
-_PRINTABLE_ESCAPE: Final = re.compile(r"%([2-6][0-9A-Fa-f]|7[0-9A-Ea-e])")
+_PRINTABLE: Final = re.compile(r"%([2-6][0-9A-Fa-f]|7[0-9A-Ea-e])")
+_PRINTABLE_BUT_SLASHES: Final = re.compile(r"%(?!2[Ff]|5[Cc])([2-6][0-9A-Fa-f]|7[0-9A-Ea-e])")
 _PARAMETERS: Final = re.compile(r";[^/]*")
 _SLASHES: Final = re.compile(r"/{2,}")
 
@@ -142,21 +143,30 @@ def canonical_path(path: str) -> CanonicalPath:
 
 
 def fold_path(path: str) -> str:
-    """How a careless server might read a canonical path, so that no spelling of it gets past a deny rule.
+    """How a careless server might read a canonical path.
 
     Escapes of printable ASCII are decoded (twice encoded ones too), backslashes read as slashes, path parameters
     (``;v=1``) and empty segments dropped, letters lower-cased. Different paths may fold to one; nothing is ever sent in
     this form.
     """
-    if "%" in path:
-        path = _decode(path)
-    if ";" in path:
-        path = _PARAMETERS.sub("", path)
-    return _SLASHES.sub("/", path).lower()
+    return _SLASHES.sub("/", _PARAMETERS.sub("", _decode(path))).lower()
 
 
-def _decode(path: str) -> str:
-    while (decoded := _PRINTABLE_ESCAPE.sub(lambda escape: chr(int(escape[1], 16)), path)) != path:
+def path_readings(path: str) -> frozenset[str]:
+    """Every way in which servers might read a canonical path: what denies must look at all of them.
+
+    Escapes and letter case mean nothing to some servers; whether an encoded slash is a slash, and a path parameter a part
+    of the segment, differs. Most paths have one reading.
+    """
+    split, whole = _SLASHES.sub("/", _decode(path)), _decode(path, _PRINTABLE_BUT_SLASHES)
+    readings = {split, whole, _PARAMETERS.sub("", whole), fold_path(path)}
+    return frozenset(reading.lower() for reading in readings) | ({path} if "%" in path else set())
+
+
+def _decode(path: str, escapes: re.Pattern[str] = _PRINTABLE) -> str:
+    if "%" not in path:
+        return path
+    while (decoded := escapes.sub(lambda escape: chr(int(escape[1], 16)), path)) != path:
         path = decoded
     return path.replace("\\", "/")
 

@@ -8,8 +8,8 @@ from typing import NamedTuple
 class Request(NamedTuple):
     """An HTTP request in canonical form (see :mod:`outward.core.canonical`).
 
-    ``path`` is matched and is what is sent. ``folded`` is the path as a careless server might read it
-    (:func:`outward.core.fold_path`); deny and ask rules look at both. ``query`` is as sent, without the ``?``. Header
+    ``path`` is matched and is what is sent. ``folded`` is how a careless server might read it
+    (:func:`outward.core.fold_path`); deny and ask rules look at every reading. ``query`` is as sent, without the ``?``. Header
     names are lower-case; values are as sent.
     """
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from outward.core import Action, Code, Verdict
+from outward.core import Action, Code, Verdict, path_readings
 from outward.core.canonical import MAX_HOST
 from outward.policy.constraints import certain, possible
-from outward.policy.globs import folded_glob
+from outward.policy.globs import readings_of_glob
 from outward.policy.trie import PathTrie
 
 if TYPE_CHECKING:
@@ -56,12 +56,11 @@ class _Leaf:
 class _Site:
     """Everything that the policy says about one host pattern, scheme and port."""
 
-    __slots__ = ("allows", "doors", "guards", "raw_guards")
+    __slots__ = ("allows", "doors", "guards")
 
     def __init__(self) -> None:
         self.allows: PathTrie[_Leaf] = PathTrie(wide=False)
-        self.guards: PathTrie[_Leaf] | None = None  # deny and ask, over the folded path
-        self.raw_guards: PathTrie[_Leaf] | None = None  # the same over the path as it is sent
+        self.guards: PathTrie[_Leaf] | None = None  # deny and ask, over every reading of the path
         self.doors: list[tuple[frozenset[str] | None, Verdict]] = []  # what CONNECT is told; passthrough first
 
     def add(self, rule: Rule, entry: _Entry) -> None:
@@ -70,20 +69,21 @@ class _Site:
         if rule.action is Action.ALLOW:
             self.allows.leaf(pattern, _Leaf()).add(entry, rule.methods)
             return
-        if self.guards is None or self.raw_guards is None:
-            self.guards, self.raw_guards = PathTrie(wide=True), PathTrie(wide=True)
+        if self.guards is None:
+            self.guards = PathTrie(wide=True)
         methods = frozenset(map(str.upper, rule.methods)) if rule.methods is not None else None
-        self.guards.leaf(folded_glob(pattern), _Leaf()).add(entry, methods)
-        self.raw_guards.leaf(pattern, _Leaf()).add(entry, methods)
+        for reading in readings_of_glob(pattern):
+            self.guards.leaf(reading, _Leaf()).add(entry, methods)
 
     def guard(self, request: Request) -> _Entry | None:
         """The strongest deny or ask that covers the request under any reading of it."""
-        if self.guards is None or self.raw_guards is None:
+        if self.guards is None:
             return None
         method = request.method.upper()
-        leaves = self.guards.find(request.folded)
-        if request.path != request.folded:
-            leaves += self.raw_guards.find(request.path)
+        if request.path.lower() == request.folded:
+            leaves = self.guards.find(request.folded)  # the common case: the path has no other reading
+        else:
+            leaves = [leaf for reading in path_readings(request.path) for leaf in self.guards.find(reading)]
         best = None
         for leaf in leaves:
             for entry in leaf.by_method.get(method, leaf.any):
@@ -140,7 +140,8 @@ class Decider:
             bare = not rule.query and not rule.headers
             self._site(destination).add(rule, _Entry(rank, verdict, destination.agents, None if bare else rule))
         for destination in sorted(destinations, key=lambda d: d.tls != "passthrough"):
-            self._site(destination).doors.append((destination.agents, _door(destination)))
+            if destination.tls != "passthrough" or destination.rules:
+                self._site(destination).doors.append((destination.agents, _door(destination)))
 
     def _site(self, destination: Destination) -> _Site:
         exact = not destination.host.startswith("*")
@@ -227,7 +228,7 @@ def _verdict(rule: Rule, destination: Destination) -> Verdict:
 
 
 def _door(destination: Destination) -> Verdict:
-    name = destination.rules[0].name if destination.tls == "passthrough" and destination.rules else ""
+    name = destination.rules[0].name if destination.tls == "passthrough" else ""
     return Verdict(Action.ALLOW, name, None, destination)
 
 

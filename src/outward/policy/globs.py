@@ -14,7 +14,7 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from outward.core import ClientError, canonical_path, fold_path
+from outward.core import ClientError, canonical_path, fold_path, path_readings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -38,8 +38,13 @@ def canonical_glob(text: str) -> str:
     return _STAR_RUNS.sub("**", canonical)
 
 
+def readings_of_glob(pattern: str) -> frozenset[str]:
+    """The patterns to compare with :func:`outward.core.path_readings` of a path."""
+    return frozenset(_STAR_RUNS.sub("**", reading) for reading in (pattern, *path_readings(pattern)))
+
+
 def folded_glob(pattern: str) -> str:
-    """The pattern that folded paths are compared with (see :func:`outward.core.fold_path`)."""
+    """The widest of them: the pattern to compare with :func:`outward.core.fold_path` of a path."""
     return _STAR_RUNS.sub("**", fold_path(pattern))
 
 

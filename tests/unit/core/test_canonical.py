@@ -13,6 +13,7 @@ from outward.core import (
     canonical_path,
     canonical_query,
     fold_path,
+    path_readings,
 )
 
 HOSTS = {
@@ -181,6 +182,22 @@ FOLDED = {
 @pytest.mark.parametrize(("text", "folded"), FOLDED.items())
 def test_spellings_that_a_careless_server_takes_for_one_fold_to_one(text, folded):
     assert canonical_path(text).folded == folded
+
+
+READINGS = {
+    "/a/b": {"/a/b"},
+    "/A": {"/a"},
+    "/a%3Ab": {"/a%3Ab", "/a:b"},
+    "/a;v/b": {"/a;v/b", "/a/b"},
+    "/A%2Fb": {"/A%2Fb", "/a%2fb", "/a/b"},
+    "/a%5Cb;v": {"/a%5Cb;v", "/a%5cb;v", "/a%5cb", "/a/b;v", "/a/b"},
+    "/a//b": {"/a//b", "/a/b"},
+}
+
+
+@pytest.mark.parametrize(("path", "readings"), READINGS.items())
+def test_readings(path, readings):
+    assert path_readings(path) == readings
 
 
 path_texts = st.lists(

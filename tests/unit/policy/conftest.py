@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 from textwrap import dedent
+from typing import TYPE_CHECKING
 
 import pytest
 
-from outward.core import OutwardError, PolicyError, Request, canonical_path
-from outward.policy import load, read_text
+from outward.core import OutwardError, PolicyError, Problem, Request, canonical_path
+from outward.policy import Policy, Registries, load, read_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 HOME = Path("/home/user")
 FILE = Path("/etc/outward/policy.yaml")
@@ -26,11 +30,11 @@ class FakeRegistries:
         return self.known.get(client, ())
 
 
-def make_policy(text, *, registries=None, **others):
+def make_policy(text: str, *, registries: Registries | None = None, **others: str) -> Policy:
     """Loads ``text``; ``others`` are further files, by name without the suffix."""
     files = {FILE: dedent(text)} | {FILE.with_name(f"{name}.yaml"): dedent(other) for name, other in others.items()}
 
-    def read(path):
+    def read(path: Path) -> str:
         if path.parent.name == "presets":
             return read_text(path)
         if path not in files:
@@ -40,13 +44,13 @@ def make_policy(text, *, registries=None, **others):
     return load(FILE, registries=registries or FakeRegistries(), home=HOME, files=read)
 
 
-def problems_of(text, **others):
+def problems_of(text: str, **others: str) -> tuple[Problem, ...]:
     with pytest.raises(PolicyError) as caught:
-        make_policy(text, **others)
+        make_policy(text, registries=None, **others)
     return caught.value.problems
 
 
-def make_request(line, *, agent="default", headers=()):
+def make_request(line: str, *, agent: str = "default", headers: Sequence[tuple[str, str]] = ()) -> Request:
     """``GET https://host/path?query`` as a request; the port is the scheme's own unless given."""
     method, _, url = line.partition(" ")
     scheme, _, rest = url.partition("://")
@@ -58,7 +62,7 @@ def make_request(line, *, agent="default", headers=()):
     return Request(agent, method, scheme, host, int(port or default), canonical, folded, query, tuple(headers))
 
 
-def one_rule(**lines):
-    """A policy of one destination, ``a.example``, with these rules: ``one_rule(allow=["GET /x"])``."""
+def one_host(**lines: Sequence[str]) -> Policy:
+    """A policy of one destination, ``a.example``, with these rules: ``one_host(allow=["GET /x"])``."""
     rules = "".join(f"    {action}: {[*given]!r}\n" for action, given in lines.items())
     return make_policy(f"version: 1\ndestinations:\n  - host: a.example\n{rules}")
