@@ -75,6 +75,18 @@ def serving() -> Iterator[Upstream]:
     nginx = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
     if nginx is None:
         raise SystemExit("the benchmark needs nginx as the server at the far end: install the package nginx")
+    with _alone():
+        port = free_port()
+        authority = _prepare(port)
+        with running(
+            [nginx, "-p", str(WORK), "-e", str(WORK / "nginx.log"), "-c", str(WORK / "nginx.conf")]
+        ) as process:
+            wait_for_port(port, process)
+            yield Upstream(port, authority, process.pid)
+
+
+def _prepare(port: int) -> Path:
+    """Writes the server's files and configuration; gives its authority's certificate."""
     for kind in ("items", "admin"):
         (WORK / "www" / "v1" / kind).mkdir(parents=True, exist_ok=True)
         (WORK / "www" / "v1" / kind / "small").write_bytes(b"0123456789abcde\n" * (SMALL_OCTETS // 16))
@@ -83,12 +95,19 @@ def serving() -> Iterator[Upstream]:
     with (WORK / "www" / BIG[1:]).open("rb") as file:
         while file.read(1 << 20):
             pass  # the first download is not to wait for the file system
-    authority = write_certificates("upstream")
-    port = free_port()
     (WORK / "nginx.conf").write_text(_NGINX.format(work=WORK, port=port, key=REAL_KEY))
-    with running([nginx, "-p", str(WORK), "-e", str(WORK / "nginx.log"), "-c", str(WORK / "nginx.conf")]) as process:
-        wait_for_port(port, process)
-        yield Upstream(port, authority, process.pid)
+    return write_certificates("upstream")
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """One benchmark at a time: two would share their files, and the processors."""
+    with (WORK / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SystemExit("another benchmark is running here") from None
+        yield
 
 
 def free_port() -> int:
