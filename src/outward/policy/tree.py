@@ -95,17 +95,17 @@ class _Builder:
                 if kind == "DocumentStartEvent":
                     first = next(events)
                     if root is not None:
-                        self._add(_mark(first.start_mark), "a policy is one document")
+                        self._add(_mark(event.start_mark), "a policy is one document")
                         break
                     root = self._node(first, events, 0)
         except MarkedYAMLError as error:
             where = error.problem_mark or error.context_mark
-            # A rule for any method begins with a star, which is YAML's sign for an alias.
-            star = "alias" in str(error.context)
+            # A rule for any method begins with YAML's sign for an alias, and an address may hold a colon.
+            quotable = "alias" in str(error.context) or "':'" in str(error.problem)
             self._add(
                 _mark(where) if where else Mark(1, 1, 0),
                 f"this is not YAML: {error.problem or error.context}",
-                accepted='quotes around a text that begins with *, such as "* /**"' if star else "",
+                accepted='quotes around a text with special characters, such as "* /**"' if quotable else "",
             )
         except YAMLError:
             self._add(_first_control(text), "the file holds a character that YAML does not allow")

@@ -1,0 +1,423 @@
+"""Loading: every mistake has a line, a column, a path and a way out; and what is right is read right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from outward.core import Injection, PolicyError
+from outward.policy import Limits
+from tests.unit.policy.conftest import FILE, HOME, FakeRegistries, make_policy, make_request, problems_of
+
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+
+DOCUMENTED = """\
+version: 1
+use: [claude-code, git-read, pip-install, ./team.yaml]   # presets by name, files by path (relative to this file)
+
+secrets:                        # names; values are fetched outside the sandbox when first needed
+  anthropic: {env: ANTHROPIC_API_KEY}
+  github:
+    file: ~/.config/outward/github-token
+    expose: GITHUB_TOKEN        # the sandbox gets this variable, holding a placeholder of the same shape
+  jira: {command: [op, read, "op://dev/jira/token"], ttl: 15m}
+
+destinations:
+  - name: anthropic             # optional; default is the host
+    host: api.anthropic.com
+    allow:
+      - POST /v1/messages
+      - POST /v1/messages/count_tokens
+    inject:
+      - {header: x-api-key, secret: anthropic}
+
+  - host: api.github.com
+    allow: ["GET,HEAD /repos/acme/**", POST /repos/acme/web/pulls]
+    ask:   ["PUT /repos/acme/web/pulls/*/merge"]
+    deny:  ["* /gists/**", "* /gists"]
+    inject:
+      - {header: authorization, value: "Bearer {github}"}
+
+  - host: internal.example.com
+    connect_to: 127.0.0.1:8443  # dial this address instead of DNS; also the way to permit a private address
+    ca: ./internal-ca.yaml      # trusted for this destination, besides the system roots
+    allow: ["* /**"]
+
+  - host: "*.corp.example"      # any depth below corp.example; never corp.example itself
+    tls: passthrough            # not intercepted: host and SNI are checked, nothing can be injected
+    allow: connect
+
+workspace:
+  mode: review                  # write | read | review (writes go to a layer; review, apply or discard afterwards)
+  hide: ["secrets/**"]          # besides the built-in list
+  show: [".env.example"]        # exceptions to the built-in list
+
+sandbox:
+  backend: bubblewrap           # bubblewrap | docker | podman | gvisor | microvm | none
+  limits: {memory: 4G, cpus: 2, pids: 512, time: 2h}
+  read: [~/src/shared-lib]      # more paths, read-only; the hide list applies inside them too
+  write: [~/.cache/myproject]   # more paths, read-write
+  tools: path
+  env: {set: {FOO: bar}, pass: [LANG, TERM]}
+"""
+
+
+def test_the_documented_example():
+    registries = FakeRegistries(pip=("https://pip.registry.example/simple",))
+    policy = make_policy(DOCUMENTED, registries=registries, team="version: 1\n", **{"internal-ca": CERTIFICATE})
+    assert registries.asked == ["pip"]
+    assert policy.secrets["anthropic"].expose == "ANTHROPIC_API_KEY"  # the preset says so
+    assert policy.secrets["github"].argument == HOME / ".config/outward/github-token"
+    assert policy.secrets["jira"].argument == ("op", "read", "op://dev/jira/token")
+    assert policy.secrets["jira"].ttl == 900
+    by_name = {destination.name: destination for destination in policy.destinations}
+    assert by_name["api.github.com"].inject == (
+        Injection("header", ("github",), name="authorization", template="Bearer {github}"),
+    )
+    assert by_name["internal.example.com"].connect_to == ("127.0.0.1", 8443)
+    assert by_name["internal.example.com"].ca == CERTIFICATE
+    assert by_name["*.corp.example"].tls == "passthrough"
+    assert policy.workspace.mode == "review"
+    assert policy.workspace.hide == ("secrets/**",)
+    assert policy.sandbox.limits == Limits(4 << 30, 2.0, 512, 7200.0)
+    assert policy.sandbox.read == (HOME / "src/shared-lib",)
+    assert policy.sandbox.env_set == {"FOO": "bar"}
+    assert policy.sandbox.env_pass == ("LANG", "TERM")
+    assert {file.name for file in policy.files} == {
+        "policy.yaml",
+        "claude-code.yaml",
+        "git-read.yaml",
+        "pip-install.yaml",
+        "team.yaml",
+        "internal-ca.yaml",
+    }
+    assert policy.decide(make_request("GET https://pip.registry.example/simple/six")).allowed
+
+
+def wrapped(destination: str) -> str:
+    return f"version: 1\nsecrets: {{key: {{env: KEY}}}}\ndestinations:\n  - {destination}\n"
+
+
+MISTAKES = {
+    # name: the text; line, column and path of its one problem; a word of the message, of what was found, of the way out
+    "no version": ("destinations: []", 1, 1, "version", "missing", "", "version: 1"),
+    "another version": ("version: 2", 1, 10, "version", "must be 1", "2", "1"),
+    "quoted version": ('version: "1"', 1, 10, "version", "must be 1", "'1'", "1"),
+    "not a mapping": ("- version", 1, 1, "", "must be a mapping", "a list", "version"),
+    "unknown key": ("version: 1\ndestination: []", 2, 1, "destination", "mean 'destinations'", "'destination'", "secrets"),
+    "nothing": ("version: 1\nsecrets:", 2, 9, "secrets", "must be a mapping", "nothing", "env"),
+    "empty": ("", 1, 1, "", "empty", "", "version: 1"),
+    "only comments": ("# nothing\n", 1, 1, "", "empty", "", "version: 1"),
+    "not YAML": ("version: [1", 2, 1, "", "not YAML", "", ""),
+    "tab": ("version: 1\nuse:\n\t- x", 3, 1, "", "not YAML", "", ""),
+    "control character": ("version: 1 # \x07", 1, 14, "", "character", "", ""),
+    "star without quotes": ("version: 1\nuse: [* /x]", 2, 8, "", "not YAML", "", "quotes"),
+    "two documents": ("version: 1\n---\nversion: 1", 2, 1, "", "one document", "", ""),
+    "key twice": ("version: 1\nuse: []\nuse: []", 3, 1, "", "twice, first in line 2", "use", ""),
+    "anchor": ("version: 1\nuse: &a []", 2, 6, "", "anchors", "&a", ""),
+    "alias": ("version: 1\nuse: [*a]", 2, 7, "", "anchors", "*a", ""),
+    "tag": ("version: !!int 1", 1, 10, "", "tags", "", ""),
+    "merge": ("version: 1\n<<: {}", 2, 1, "", "merge", "<<", ""),
+    "mapping as key": ("version: 1\n? [a]\n: b", 2, 3, "", "key must be", "a list", ""),
+    "secret in place of its source": ("version: 1\nsecrets: {a: sk-ant-test-1}", 2, 14, "secrets.a", "mapping", "a text", "env"),
+    "two sources": ("version: 1\nsecrets: {a: {env: A, file: b}}", 2, 14, "secrets.a", "exactly one", "env and file", "command"),
+    "no source": ("version: 1\nsecrets: {a: {ttl: 5m}}", 2, 14, "secrets.a", "exactly one", "none", "env, file, command"),
+    "later source": ("version: 1\nsecrets: {a: {vault: x}}", 2, 15, "secrets.a.vault", "not available", "", "env"),
+    "variable": ("version: 1\nsecrets: {a: {env: sk-ant-test-1}}", 2, 20, "secrets.a.env", "", "not shown", "variable"),
+    "duration": ("version: 1\nsecrets: {a: {env: A, ttl: 5x}}", 2, 28, "secrets.a.ttl", "", "'5x'", "15m"),
+    "command as text": ("version: 1\nsecrets: {a: {command: op read}}", 2, 24, "secrets.a.command", "list", "'op read'", "argument"),
+    "empty command": ("version: 1\nsecrets: {a: {command: []}}", 2, 24, "secrets.a.command", "list", "a list", "argument"),
+    "short placeholder": ("version: 1\nsecrets: {a: {env: A, placeholder: abc}}", 2, 36, "secrets.a.placeholder", "", "not shown", "8"),
+    "one variable for two": (
+        "version: 1\nsecrets: {a: {env: A, expose: X}, b: {env: B, expose: X}}", 2, 38, "secrets.b", "'expose'", "", "",
+    ),
+    "one placeholder in another": (
+        "version: 1\nsecrets: {a: {env: A, placeholder: abcdefgh}, b: {env: B, placeholder: xabcdefghx}}",
+        2, 50, "secrets.b", "'placeholder'", "", "",
+    ),
+    "agent without secret": ("version: 1\nagents: {ci: {}}", 2, 14, "agents.ci.secret", "missing", "", "secret"),
+    "agent with unknown secret": ("version: 1\nagents: {ci: {secret: x}}", 2, 23, "agents.ci.secret", "no secret 'x'", "", ""),
+    "no host": (wrapped("{allow: []}"), 4, 5, "destinations[0]", "exactly one", "none", "host, registry"),
+    "host and registry": (wrapped("{host: a.b, registry: npm}"), 4, 5, "destinations[0]", "exactly one", "host and registry", ""),
+    "bad host": (wrapped("host: a..b"), 4, 11, "destinations[0].host", "not a host name", "'a..b'", "*.suffix"),
+    "star inside a host": (wrapped('host: "a.*.b"'), 4, 11, "destinations[0].host", "star", "'a.*.b'", ""),
+    "star without a dot": (wrapped('host: "*example.com"'), 4, 11, "destinations[0].host", "star", "", ""),
+    "below an address": (wrapped('host: "*.10.0.0.1"'), 4, 11, "destinations[0].host", "address", "", ""),
+    "part of an address": (wrapped('host: "*.0.0.1"'), 4, 11, "destinations[0].host", "ambiguous", "", ""),
+    "every host": (wrapped('host: "*"'), 4, 5, "destinations[0]", "every host", "*", "i_understand_this_allows_everything"),
+    "not understood": (
+        wrapped('{host: a.b, i_understand_this_allows_everything: false}'),
+        4, 54, "destinations[0].i_understand_this_allows_everything", "must be true", "false", "true",
+    ),
+    "port": (wrapped("{host: a.b, port: 0}"), 4, 23, "destinations[0].port", "", "0", "from 1 to 65535"),
+    "scheme": (wrapped("{host: a.b, scheme: htps}"), 4, 25, "destinations[0].scheme", "mean 'https'", "'htps'", "http"),
+    "boolean": (wrapped("{host: a.b, redact: no}"), 4, 25, "destinations[0].redact", "", "'no'", "true or false"),
+    "lower-case method": (wrapped('{host: a.b, allow: ["get /"]}'), 4, 25, "destinations[0].allow[0]", "", "'get /'", "METHODS PATH"),
+    "rule without path": (wrapped("{host: a.b, allow: [GET]}"), 4, 25, "destinations[0].allow[0]", "", "'GET'", "METHODS PATH"),
+    "rule without method": (wrapped("{host: a.b, deny: [/x]}"), 4, 24, "destinations[0].deny[0]", "", "'/x'", "METHODS PATH"),
+    "space in a path": (wrapped('{host: a.b, deny: ["GET /a b"]}'), 4, 24, "destinations[0].deny[0]", "", "'GET /a b'", ""),
+    "query in a path": (wrapped('{host: a.b, deny: ["GET /a?b"]}'), 4, 24, "destinations[0].deny[0]", "no query", "", ""),
+    "bad escape": (wrapped('{host: a.b, deny: ["GET /%zz"]}'), 4, 24, "destinations[0].deny[0]", "percent", "", ""),
+    "hidden dots": (wrapped('{host: a.b, deny: ["GET /..%2f"]}'), 4, 24, "destinations[0].deny[0]", "dot segment", "", ""),
+    "number as a rule": (wrapped("{host: a.b, ask: [5]}"), 4, 23, "destinations[0].ask[0]", "", "5", "METHODS PATH"),
+    "rule is not a list": (wrapped("{host: a.b, deny: GET /}"), 4, 23, "destinations[0].deny", "list", "'GET /'", ""),
+    "long rule without path": (wrapped("{host: a.b, ask: [{methods: [GET]}]}"), 4, 23, "destinations[0].ask[0].path", "missing", "", ""),
+    "long rule misspelt": (
+        wrapped("{host: a.b, ask: [{methods: [GET], path: /, qury: {}}]}"),
+        4, 49, "destinations[0].ask[0].qury", "mean 'query'", "", "headers",
+    ),
+    "no methods": (wrapped("{host: a.b, ask: [{methods: [], path: /}]}"), 4, 33, "destinations[0].ask[0].methods", "list", "", ""),
+    "connect without passthrough": (wrapped("{host: a.b, allow: connect}"), 4, 5, "destinations[0]", "passthrough", "", "GET /**"),
+    "misspelt connect": (wrapped("{host: a.b, tls: passthrough, allow: conect}"), 4, 42, "destinations[0].allow", "mean 'connect'", "", ""),
+    "passthrough with rules": (
+        wrapped('{host: a.b, tls: passthrough, allow: ["GET /"]}'), 4, 5, "destinations[0]", "passthrough", "", "connect",
+    ),
+    "passthrough with deny": (
+        wrapped('{host: a.b, tls: passthrough, allow: connect, deny: ["GET /"]}'), 4, 5, "destinations[0]", "'deny'", "", "",
+    ),
+    "passthrough with a secret": (
+        wrapped("{host: a.b, tls: passthrough, allow: connect, inject: [{header: x, secret: key}]}"),
+        4, 5, "destinations[0]", "'inject'", "", "",
+    ),
+    "passthrough without TLS": (
+        wrapped("{host: a.b, tls: passthrough, allow: connect, scheme: http}"), 4, 5, "destinations[0]", "needs TLS", "", "",
+    ),
+    "no form": (wrapped("{host: a.b, inject: [{secret: key}]}"), 4, 26, "destinations[0].inject[0]", "exactly one form", "", "header"),
+    "two forms": (
+        wrapped("{host: a.b, inject: [{header: x, secret: key, placeholder: key}]}"),
+        4, 26, "destinations[0].inject[0]", "exactly one form", "header and placeholder", "",
+    ),
+    "later form": (wrapped("{host: a.b, inject: [{query: k, secret: key}]}"), 4, 26, "destinations[0].inject[0]", "not available", "", ""),
+    "later place": (
+        wrapped("{host: a.b, inject: [{placeholder: key, in: [body]}]}"),
+        4, 50, "destinations[0].inject[0].in[0]", "", "'body'", "header | basic",
+    ),
+    "secret and value": (
+        wrapped('{host: a.b, inject: [{header: x, secret: key, value: "{key}"}]}'),
+        4, 26, "destinations[0].inject[0]", "exactly one", "secret and value", "",
+    ),
+    "unknown secret": (
+        wrapped("{host: a.b, inject: [{header: x, secret: kee}]}"),
+        4, 46, "destinations[0].inject[0].secret", "mean 'key'", "", "key",
+    ),
+    "unknown secret in a value": (
+        wrapped('{host: a.b, inject: [{header: x, value: "{kee}"}]}'),
+        4, 45, "destinations[0].inject[0].value", "mean 'key'", "", "",
+    ),
+    "value without secret": (
+        wrapped("{host: a.b, inject: [{header: x, value: Bearer}]}"), 4, 45, "destinations[0].inject[0].value", "no secret", "", "",
+    ),
+    "left-over brace": (
+        wrapped('{host: a.b, inject: [{header: x, value: "{key}}"}]}'), 4, 45, "destinations[0].inject[0].value", "brace", "", "",
+    ),
+    "line break in a value": (
+        wrapped('{host: a.b, inject: [{header: x, value: "{key}\\r\\nx: y"}]}'),
+        4, 45, "destinations[0].inject[0].value", "printable", "", "",
+    ),
+    "framing header": (
+        wrapped("{host: a.b, inject: [{header: Content-Length, secret: key}]}"),
+        4, 35, "destinations[0].inject[0].header", "belongs to the connection", "", "",
+    ),
+    "not a header": (
+        wrapped('{host: a.b, inject: [{header: "x y", secret: key}]}'), 4, 35, "destinations[0].inject[0].header", "", "'x y'", "",
+    ),
+    "one header twice": (
+        wrapped("{host: a.b, inject: [{header: authorization, secret: key}, {basic: {username: u, secret: key}}]}"),
+        4, 64, "destinations[0].inject[1]", "sets 'authorization' already", "", "",
+    ),
+    "colon in a user": (
+        wrapped('{host: a.b, inject: [{basic: {username: "a:b", secret: key}}]}'),
+        4, 45, "destinations[0].inject[0].basic.username", "colon", "", "",
+    ),
+    "name to connect to": (wrapped("{host: a.b, connect_to: 'b.c:1'}"), 4, 29, "destinations[0].connect_to", "IP address", "", "8443"),
+    "address without port": (wrapped("{host: a.b, connect_to: 127.0.0.1}"), 4, 29, "destinations[0].connect_to", "no port", "", ""),
+    "missing certificate": (wrapped("{host: a.b, ca: ./ca.pem}"), 4, 21, "destinations[0].ca", "cannot be read", "", ""),
+    "not a certificate": (wrapped("{host: a.b, ca: ./policy.yaml}"), 4, 21, "destinations[0].ca", "no certificate", "", "PEM"),
+    "port of a registry": (wrapped("{registry: npm, port: 1}"), 4, 27, "destinations[0].port", "registry's address", "", ""),
+    "unknown registry": (wrapped("{registry: npn}"), 4, 16, "destinations[0].registry", "mean 'npm'", "", "cargo"),
+    "unknown preset": ("version: 1\nuse: [claude-cod]", 2, 7, "use[0]", "mean 'claude-code'", "'claude-cod'", "git-read"),
+    "missing file": ("version: 1\nuse: [./none.yaml]", 2, 7, "use[0]", "cannot be read", "'./none.yaml'", ""),
+    "itself": ("version: 1\nuse: [./policy.yaml]", 2, 7, "use[0]", "uses itself", "", ""),
+    "another's home": ("version: 1\nsandbox: {read: [~root/x]}", 2, 18, "sandbox.read[0]", "another user", "'~root/x'", ""),
+    "mode": ("version: 1\nworkspace: {mode: rw}", 2, 19, "workspace.mode", "", "'rw'", "write | read | review"),
+    "size": ("version: 1\nsandbox: {limits: {memory: 4}}", 2, 28, "sandbox.limits.memory", "text", "4", "4G"),
+    "no processors": ("version: 1\nsandbox: {limits: {cpus: 0}}", 2, 26, "sandbox.limits.cpus", "", "0", "number"),
+    "number as a value": ("version: 1\nsandbox: {env: {set: {A: 1}}}", 2, 26, "sandbox.env.set.A", "text", "1", "quotes"),
+    "name of a variable": ("version: 1\nsandbox: {env: {set: {B C: x}}}", 2, 23, "sandbox.env.set.B C", "", "'B C'", "variable"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_each_mistake_is_told_with_its_place_and_a_way_out(name):
+    text, line, column, path, message, found, accepted = MISTAKES[name]
+    (problem,) = problems_of(text)
+    assert (problem.file, problem.line, problem.column, problem.path) == (str(FILE), line, column, path)
+    assert message in problem.message
+    assert found in problem.found
+    assert accepted in problem.accepted
+
+
+def test_all_mistakes_are_told_at_once_in_the_order_of_the_file():
+    problems = problems_of(
+        """\
+        version: 2
+        sekrets: {}
+        use: [nope]
+        destinations:
+          - {host: a..b, prt: 1, allow: [x]}
+          - {host: b.example, inject: [{header: x, secret: none}]}
+        """
+    )
+    assert [(problem.line, problem.path) for problem in problems] == [
+        (1, "version"),
+        (2, "sekrets"),
+        (3, "use[0]"),
+        (5, "destinations[0].host"),
+        (5, "destinations[0].prt"),
+        (5, "destinations[0].allow[0]"),
+        (6, "destinations[1].inject[0].secret"),
+    ]
+
+
+def test_mistakes_in_used_files_are_told_with_their_file():
+    problems = problems_of("version: 1\nuse: [./team.yaml]\nx: 1", team="version: 1\ny: 1")
+    assert {(Path(problem.file).name, problem.path) for problem in problems} == {
+        ("policy.yaml", "x"),
+        ("team.yaml", "y"),
+    }
+
+
+def test_a_value_in_a_wrong_place_that_may_be_a_secret_is_not_repeated():
+    for text in ("{a: sk-ant-test-9}", "{a: {env: sk-ant-test-9}}", "{a: {env: A, placeholder: 'sk-ant-test-9 '}}"):
+        with pytest.raises(PolicyError) as caught:
+            make_policy(f"version: 1\nsecrets: {text}")
+        assert "sk-ant-test-9" not in str(caught.value)
+
+
+def test_files_that_use_each_other_are_a_problem():
+    problems = problems_of(
+        "version: 1\nuse: [./a.yaml]", a="version: 1\nuse: [./b.yaml]", b="version: 1\nuse: [./a.yaml]"
+    )
+    assert [(Path(problem.file).name, problem.message) for problem in problems] == [("b.yaml", "this file uses itself")]
+
+
+def test_a_file_that_two_others_use_is_read_once():
+    policy = make_policy(
+        "version: 1\nuse: [./a.yaml, ./b.yaml]",
+        a="version: 1\nuse: [./c.yaml]",
+        b="version: 1\nuse: [./c.yaml]",
+        c="version: 1\ndestinations: [{host: c.example, allow: ['GET /']}]",
+    )
+    assert [destination.host for destination in policy.destinations] == ["c.example"]
+
+
+def test_only_the_file_that_was_named_says_how_the_agent_is_confined():
+    problems = problems_of("version: 1\nuse: [./team.yaml]", team="version: 1\nsandbox: {tools: path}\nworkspace: {}")
+    assert [problem.path for problem in problems] == ["sandbox", "workspace"]
+
+
+SECRETS = [
+    # Two definitions, and the one secret that they make, if they make one.
+    ("{env: A}", "{env: A, expose: X}", ("A", None, "X")),
+    ("{env: A, ttl: 5m}", "{env: A, expose: X}", ("A", 300, "X")),
+    ("{env: A, ttl: 5m}", "{env: A, ttl: 6m}", None),
+    ("{env: A}", "{env: B}", None),
+    ("{env: A}", "{file: A}", None),
+]
+
+
+@pytest.mark.parametrize(("one", "two", "merged"), SECRETS)
+def test_definitions_of_one_secret(one, two, merged):
+    text, other = f"version: 1\nuse: [./team.yaml]\nsecrets: {{a: {one}}}", f"version: 1\nsecrets: {{a: {two}}}"
+    if merged is None:
+        (problem,) = problems_of(text, team=other)
+        assert problem.path == "secrets.a"
+        assert "team.yaml:2" in problem.message
+    else:
+        secret = make_policy(text, team=other).secrets["a"]
+        assert (secret.argument, secret.ttl, secret.expose) == merged
+
+
+def test_an_empty_list_matches_nothing():
+    for text in (
+        "destinations: []",
+        "destinations: [{host: a.example, allow: []}]",
+        "destinations: [{host: a.example}]",
+    ):
+        assert not make_policy(f"version: 1\n{text}").decide(make_request("GET https://a.example/")).allowed
+
+
+def test_a_registry_becomes_one_destination_for_each_address():
+    registries = FakeRegistries(
+        npm=(
+            "https://npm.registry.example/a/",
+            "https://npm.registry.example/b/",
+            "http://u:p@[::1]:4873/",
+            "ftp://x",
+            "https://",
+        )
+    )
+    policy = make_policy("version: 1\ndestinations: [{registry: npm, allow: ['GET /**']}]", registries=registries)
+    assert [(d.scheme, d.host, d.port) for d in policy.destinations] == [
+        ("http", "::1", 4873),
+        ("https", "npm.registry.example", 443),
+    ]
+
+
+def test_a_registry_that_is_not_found_allows_nothing_and_says_so():
+    policy = make_policy("version: 1\ndestinations: [{registry: npm, allow: ['GET /**']}]")
+    assert policy.destinations == ()
+    assert "npm" in policy.warnings[0]
+
+
+def test_a_secret_over_plain_http_is_told():
+    text = "version: 1\nsecrets: {k: {env: K}}\ndestinations: [{host: a.example, scheme: %s, inject: [{header: x, secret: k}]}]"
+    assert "unencrypted" in make_policy(text % "http").warnings[0]
+    assert make_policy(text % "https").warnings == ()
+
+
+def test_all_forms_of_injection():
+    policy = make_policy(
+        """\
+        version: 1
+        secrets: {k: {env: K}, l: {env: L}}
+        destinations:
+          - host: a.example
+            inject:
+              - {header: X-Key, secret: k}
+              - {header: x-both, value: "{k}:{l}:{k}"}
+              - {basic: {username: git, secret: k}}
+              - {placeholder: k}
+              - {placeholder: l, in: [basic]}
+        """
+    )
+    assert policy.destinations[0].inject == (
+        Injection("header", ("k",), name="x-key", template="{k}"),
+        Injection("header", ("k", "l"), name="x-both", template="{k}:{l}:{k}"),
+        Injection("basic", ("k",), username="git"),
+        Injection("placeholder", ("k",), places=frozenset({"header", "basic"})),
+        Injection("placeholder", ("l",), places=frozenset({"basic"})),
+    )
+
+
+def test_only_true_and_false_are_booleans():
+    policy = make_policy("version: 1\nsandbox: {env: {pass: [no, yes, on, off, y]}}")
+    assert policy.sandbox.env_pass == ("no", "yes", "on", "off", "y")
+
+
+@given(
+    st.text(st.one_of(st.sampled_from("{}[]:,-#&*!|>'\"%@` \n\tversion1"), st.characters(codec="utf-8")), max_size=60)
+)
+def test_any_text_is_a_policy_or_has_problems(text):
+    try:
+        make_policy(text)
+    except PolicyError as error:
+        assert error.problems
+
+
+def test_deep_nesting_is_a_problem_and_no_crash():
+    for opening in ("[" * 5000, "{a: " * 5000, "- " * 5000):
+        assert problems_of(f"version: 1\nuse: {opening}" if opening[0] != "-" else opening)
