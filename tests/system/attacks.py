@@ -18,7 +18,7 @@ from pathlib import Path
 libc = ctypes.CDLL(None, use_errno=True)
 
 
-def connect(family, address, *rest):
+def connect(family: str, address: str, *rest: str) -> None:
     """Connects and says something: arguments are the family, the address and the port."""
     kind = getattr(socket, family)
     with socket.socket(kind, socket.SOCK_STREAM) as sock:
@@ -26,11 +26,11 @@ def connect(family, address, *rest):
         sock.connect(address if kind == socket.AF_UNIX else (address, int(rest[0])))
 
 
-def abstract(name):
+def abstract(name: str) -> None:
     connect("AF_UNIX", "\0" + name)
 
 
-def udp(address, port):
+def udp(address: str, port: str) -> None:
     """Sends a datagram and waits for the answer."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.settimeout(2)
@@ -38,30 +38,30 @@ def udp(address, port):
         sock.recv(16)
 
 
-def family(name, kind="SOCK_STREAM", protocol="0"):
+def family(name: str, kind: str = "SOCK_STREAM", protocol: str = "0") -> None:
     socket.socket(getattr(socket, name), getattr(socket, kind), int(protocol)).close()
 
 
-def netlink(protocol):
+def netlink(protocol: str) -> None:
     socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, int(protocol)).close()
 
 
-def resolve(name):
+def resolve(name: str) -> None:
     socket.getaddrinfo(name, 443)
 
 
-def read(path):
+def read(path: str) -> None:
     with Path(path).open("rb") as file:
         if not file.read(1):
             raise OSError("empty")
 
 
-def write(path):
+def write(path: str) -> None:
     with Path(path).open("ab") as file:
         file.write(b"x")
 
 
-def rewrite(path):
+def rewrite(path: str) -> None:
     """Writes what is there already, so that a success does no harm."""
     with Path(path).open("rb+") as file:
         content = file.read()
@@ -69,12 +69,12 @@ def rewrite(path):
         file.write(content)
 
 
-def create(path):
+def create(path: str) -> None:
     with Path(path).open("xb"):
         pass
 
 
-def grep(reversed_text, *roots):
+def grep(reversed_text: str, *roots: str) -> None:
     """Looks for a text in environments, command lines and files. It is given backwards, so as not to find itself."""
     wanted = reversed_text[::-1].encode()
     for process in Path("/proc").glob("[0-9]*"):
@@ -87,7 +87,7 @@ def grep(reversed_text, *roots):
     raise OSError("not found")
 
 
-def _look(path, wanted):
+def _look(path: Path, wanted: bytes) -> None:
     with contextlib.suppress(OSError):
         if path.is_file() and wanted in path.read_bytes():
             print("found in", path)
@@ -95,7 +95,7 @@ def _look(path, wanted):
             raise SystemExit(0)
 
 
-def call(name, *arguments):
+def call(name: str, *arguments: str) -> None:
     """A system call by its C function, or its number."""
     ctypes.set_errno(0)
     words = [int(argument) for argument in arguments]
@@ -105,12 +105,12 @@ def call(name, *arguments):
         raise OSError(code, errno.errorcode.get(code, str(code)))
 
 
-def tiocsti():
+def tiocsti() -> None:
     """Types into the terminal on standard input."""
     fcntl.ioctl(0, termios.TIOCSTI, b"x")
 
 
-def tioclinux():
+def tioclinux() -> None:
     try:
         fcntl.ioctl(0, 0x541C, struct.pack("b", 6))
     except OSError as error:
@@ -119,7 +119,7 @@ def tioclinux():
         raise
 
 
-def main():
+def main() -> None:
     name, *arguments = sys.argv[1:]
     try:
         globals()[name](*arguments)

@@ -60,7 +60,7 @@ def test_the_listeners_of_one_cage_are_not_seen_in_another():
 def test_nothing_else_listens_inside():
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        assert socket.create_connection(("127.0.0.1", port)).close() is None
+        socket.create_connection(("127.0.0.1", port)).close()
         assert output_of(DIAL, port) == ["False", "False"]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import time
 import uuid
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable
 
 pytestmark = pytest.mark.needs("bubblewrap")
@@ -60,7 +60,9 @@ def test_a_signal_that_ends_the_command_is_its_status(caller):
 
 def test_the_whole_process_group_is_told(caller):
     """A shell that waits for a child acts on its trap only when the child ends."""
-    process = caller.start("run", "--quiet", "--", "sh", "-c", "trap 'exit 9' TERM; echo ready; sleep 1000")
+    process = caller.start(
+        "run", "--quiet", "--", "sh", "-c", "trap 'exit 9' TERM; sh -c 'echo ready; exec sleep 1000'; exit 1"
+    )
     ready(process)
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=60) == 9
@@ -83,12 +85,14 @@ def test_a_command_in_time_is_not_ended(caller):
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_nothing_outlives_outward(caller, number):
     marker = f"marker-{uuid.uuid4()}"
-    line = f"setsid sleep 1000 {marker} 2>/dev/null; (trap '' TERM HUP; sh -c 'sleep 1001; : {marker}' &) ; echo ready; sleep 1002; : {marker}"
-    process = caller.start(
-        "run", "--quiet", "--", "sh", "-c", line.replace("setsid sleep 1000", "setsid -f sh -c 'sleep 1000; :'")
+    # One in a session of its own, one that ignores what it is told, and the command itself.
+    line = (
+        f"setsid -f sh -c 'sleep 1000; : {marker}'; sh -c 'trap : TERM; while :; do sleep 1; done; : {marker}' & "
+        f"echo ready; sleep 1000; : {marker}"
     )
+    process = caller.start("run", "--quiet", "--", "sh", "-c", line)
     ready(process)
-    until(lambda: len(processes_with(marker)) >= 5)
+    until(lambda: len(processes_with(marker)) >= 4)
     process.send_signal(number)
     process.wait(timeout=60)
     until(lambda: processes_with(marker) == [])

@@ -31,7 +31,7 @@ class Screen:
         if self.pid == 0:  # pragma: no cover (the child)
             os.chdir(caller.workspace)
             argv = caller.argv("run", "--quiet", "--", *words)
-            os.execvpe(argv[0], argv, caller.env())
+            os.execvpe(argv[0], argv, caller.env())  # noqa: S606
         self.seen = b""
 
     def type(self, text: bytes) -> None:

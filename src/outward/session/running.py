@@ -14,6 +14,7 @@ from outward.credentials import CredentialStore
 from outward.isolation import seccomp
 from outward.pki import Authority
 from outward.session.preparation import Preparation, prepare
+from outward.session.signals import held
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,6 +62,7 @@ def run(options: Options, note: Callable[[str], None]) -> Outcome:
     for line in parts.preparation.notes:
         note(line)
     with ExitStack() as stack:
+        stack.enter_context(held())
         journal = stack.enter_context(Journal.open(options.state / "journal", session=session))
         terminal = _terminal(options, stack)
         status, theirs = os.pipe()

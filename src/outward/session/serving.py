@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import uvloop
 
 from outward.gateway import Gateway, ProxyFront
+from outward.session.signals import let_through
 from outward.session.supervisor import Supervisor
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ async def _serve(gateway: Gateway, cage: Cage, status: int, terminal: Terminal |
         with Supervisor(cage, status, timeout=options.timeout, resize=resize) as supervisor:
             if terminal is not None:
                 terminal.connect(asyncio.get_running_loop())
-            code = await supervisor.wait()
+            with let_through():
+                code = await supervisor.wait()
         if terminal is not None:
             terminal.drain()
     return code

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from outward.core import HostError
+from outward.session.signals import FORWARDED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,16 +21,6 @@ if TYPE_CHECKING:
 TIMED_OUT: Final = 124
 GRACE: Final = 10.0
 """Seconds between the signal that asks the command to end and the one that does not ask."""
-
-FORWARDED: Final[dict[signal.Signals, bool]] = {
-    # Signals to `outward` that go to the command, and whether they mean that it has to end.
-    signal.SIGTERM: True,
-    signal.SIGHUP: True,
-    signal.SIGINT: False,
-    signal.SIGQUIT: False,
-    signal.SIGUSR1: False,
-    signal.SIGUSR2: False,
-}
 
 
 class Supervisor:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -35,7 +35,7 @@ def test_no_command_belongs_to_two_agents():
     assert len(set(commands)) == len(commands)
 
 
-def planted(home: Path, agent: str, **placeholders: str) -> dict[str, object]:
+def planted(home: Path, agent: str, **placeholders: str) -> dict[str, Any]:
     plant(home, PROFILES[agent].seeds, Seeding("/work/project", placeholders))
     return {str(path.relative_to(home)): json.loads(path.read_text()) for path in home.rglob("*.json")}
 

@@ -45,7 +45,7 @@ def verdict(machine: str, number: int, *arguments: int, architecture: int | None
             case 0x45:
                 counter += if_true if accumulator & constant else if_false
             case 0x06:
-                return constant
+                return int(constant)
             case _:
                 pytest.fail(f"unknown instruction {code:#x}")
 
