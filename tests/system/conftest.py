@@ -7,100 +7,21 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
 import pytest
 
-import outward
+from tests.support.caller import LIMIT, SOMEBODY, Caller, python_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ATTACKS = Path(__file__).with_name("attacks.py")
-SOMEBODY = 61234
-MAIN = "from outward.cli import main; main()"
-PACKAGES = [str(Path(module.__file__ or "").parents[1]) for module in (outward, click)]
-LIMIT = 60
 
 
-@dataclass
-class Caller:
-    """Somebody with a home, a state directory and a workspace."""
-
-    root: Path
-    python: str
-    uid: int | None
-    environment: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def home(self) -> Path:
-        return self.root / "home"
-
-    @property
-    def state(self) -> Path:
-        return self.home / "state"
-
-    @property
-    def workspace(self) -> Path:
-        return self.home / "project"
-
-    def file(self, path: Path, text: str, mode: int = 0o600) -> Path:
-        """A file of the caller's own."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-        path.chmod(mode)
-        self.own(path)
-        return path
-
-    def own(self, path: Path) -> None:
-        if self.uid is not None:
-            for each in (path, *path.parents):
-                if self.root in (each, *each.parents):
-                    os.chown(each, self.uid, self.uid)
-
-    def argv(self, *arguments: str) -> list[str]:
-        user = [] if self.uid is None else ["setpriv", f"--reuid={self.uid}", f"--regid={self.uid}", "--clear-groups"]
-        return [*user, self.python, "-c", MAIN, *arguments]
-
-    def env(self) -> dict[str, str]:
-        return {
-            "HOME": str(self.home),
-            "OUTWARD_HOME": str(self.state),
-            "PATH": "/usr/local/bin:/usr/bin:/bin",
-            "PYTHONPATH": ":".join(PACKAGES),
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "TERM": "xterm-256color",
-            **self.environment,
-        }
-
-    def outward(self, *arguments: str, stdin: str = "", timeout: float = LIMIT) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.argv(*arguments),
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            cwd=self.workspace,
-            env=self.env(),
-        )
-
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            self.argv(*arguments),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=self.workspace,
-            env=self.env(),
-        )
-
-    def inside(self, command: str, *options: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        """A line of shell in the sandbox."""
-        return self.outward("run", "--quiet", *options, "--", "sh", "-c", command, stdin=stdin)
+class Attacked(Caller):
+    """A caller whose sandbox is attacked from inside."""
 
     def attack(self, name: str, *arguments: object, options: tuple[str, ...] = ()) -> str:
         """What an attack in the sandbox says: ``OPEN``, or ``CLOSED`` and why."""
@@ -120,40 +41,18 @@ def attack_outside(name: str, *arguments: object) -> str:
     return done.stdout.strip().splitlines()[-1]
 
 
-def _python_for(uid: int) -> str | None:
-    """An interpreter that the user can start and that can load our packages."""
-    for candidate in (sys.executable, "/usr/bin/python3"):
-        trial = subprocess.run(
-            [
-                "setpriv",
-                f"--reuid={uid}",
-                f"--regid={uid}",
-                "--clear-groups",
-                candidate,
-                "-c",
-                "import outward.cli, uvloop",
-            ],
-            env={"PYTHONPATH": ":".join(PACKAGES), "PATH": "/usr/bin:/bin"},
-            capture_output=True,
-            timeout=LIMIT,
-        )
-        if trial.returncode == 0:
-            return candidate
-    return None
-
-
 @pytest.fixture(params=["self", "unprivileged"])
-def caller(request: pytest.FixtureRequest) -> Iterator[Caller]:
+def caller(request: pytest.FixtureRequest) -> Iterator[Attacked]:
     root = Path(tempfile.mkdtemp(prefix="outward-test-"))
     try:
         if request.param == "self":
-            caller = Caller(root, sys.executable, None)
+            caller = Attacked(root, sys.executable, None)
         else:
             if os.geteuid() != 0:
                 pytest.skip("the tests run unprivileged anyway")
-            if (python := _python_for(SOMEBODY)) is None:
+            if (python := python_for(SOMEBODY)) is None:
                 pytest.skip("NOT TESTED: no Python that an unprivileged user could start here")
-            caller = Caller(root, python, SOMEBODY)
+            caller = Attacked(root, python, SOMEBODY)
         caller.workspace.mkdir(parents=True)
         caller.own(caller.workspace)
         yield caller
