@@ -153,5 +153,8 @@ def _existing(named: Path | None) -> Path:
 def _edit(action: Any, rule: str, policy_file: Path | None, *, yes: bool) -> int:
     from outward.cli.policy_edit import edit
 
-    interactive = sys.stdin.isatty() and sys.stdout.isatty()
-    return edit(_existing(policy_file), action, rule, yes=yes, interactive=interactive)
+    return edit(_existing(policy_file), action, rule, yes=yes, interactive=_on_a_terminal())
+
+
+def _on_a_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()

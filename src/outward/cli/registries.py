@@ -32,8 +32,9 @@ _URL: Final = re.compile(r"https?://[^\s\"'\]]+")
 class ClientRegistries:
     """Asks each package manager once, when a policy that is used needs it."""
 
-    def __init__(self, *, avoid: Sequence[Path]) -> None:
+    def __init__(self, *, avoid: Sequence[Path], apt: Path = Path("/etc/apt")) -> None:
         """``avoid`` are the directories in which the sandbox may write; the home and what holds it never is one."""
+        self._apt_directory: Final = apt
         home = Path.home().resolve()
         self._avoid: Final = {path.resolve() for path in avoid} - {home, *home.parents}
         self._known: dict[str, tuple[str, ...]] = {}
@@ -87,10 +88,10 @@ class ClientRegistries:
         if npm is None:
             return
         try:
-            settings: dict[str, Any] = json.loads(self._ask(npm, "config", "list", "--json") or "{}")
+            settings = json.loads(self._ask(npm, "config", "list", "--json"))
         except ValueError:
             return
-        for key, value in settings.items():
+        for key, value in settings.items() if isinstance(settings, dict) else ():
             if (key == "registry" or key.endswith(":registry")) and isinstance(value, str):
                 yield value
 
@@ -123,9 +124,8 @@ class ClientRegistries:
             yield f"https://{settings_file.parent.name.rpartition('-')[0]}/"
             yield from _URL.findall(str(_json(settings_file).get("dl", "")))
 
-    @staticmethod
-    def _apt() -> Iterator[str]:
-        directory = Path("/etc/apt")
+    def _apt(self) -> Iterator[str]:
+        directory = self._apt_directory
         for file in (directory / "sources.list", *sorted((directory / "sources.list.d").glob("*.list"))):
             for line in _lines(file):
                 if line.startswith(("deb ", "deb\t", "deb[")):

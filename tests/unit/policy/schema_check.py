@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-TYPES = {"object": dict, "array": list, "string": str, "boolean": bool, "integer": int, "number": (int, float)}
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+TYPES: dict[str, type | tuple[type, ...]] = {
+    "object": dict,
+    "array": list,
+    "string": str,
+    "boolean": bool,
+    "integer": int,
+    "number": (int, float),
+}
 ANNOTATIONS = {"$schema", "title", "description"}
 
 
@@ -26,7 +36,7 @@ def _additional(schema: dict[str, Any], value: Any) -> bool:
     return not others if allowed is False else all(valid(allowed, other) for other in others)
 
 
-CHECKS = {
+CHECKS: dict[str, Callable[[dict[str, Any], Any], bool]] = {
     "type": _type,
     "const": lambda schema, value: value == schema["const"] and type(value) is type(schema["const"]),
     "enum": lambda schema, value: value in schema["enum"],
