@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
-import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.caller import LIMIT, SOMEBODY, Caller, python_for
+from tests.support.caller import LIMIT, Caller, new_caller
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,18 +39,5 @@ def attack_outside(name: str, *arguments: object) -> str:
 
 @pytest.fixture(params=["self", "unprivileged"])
 def caller(request: pytest.FixtureRequest) -> Iterator[Attacked]:
-    root = Path(tempfile.mkdtemp(prefix="outward-test-"))
-    try:
-        if request.param == "self":
-            caller = Attacked(root, sys.executable, None)
-        else:
-            if os.geteuid() != 0:
-                pytest.skip("the tests run unprivileged anyway")
-            if (python := python_for(SOMEBODY)) is None:
-                pytest.skip("NOT TESTED: no Python that an unprivileged user could start here")
-            caller = Attacked(root, python, SOMEBODY)
-        caller.workspace.mkdir(parents=True)
-        caller.own(caller.workspace)
+    with new_caller(Attacked, unprivileged=request.param == "unprivileged") as caller:
         yield caller
-    finally:
-        shutil.rmtree(root)
