@@ -1,197 +1,18 @@
-"""The shapes that a field of the policy file may have.
-
-Everything about a field follows from its shape: how it is checked, what the error says, what the JSON Schema says. A shape
-reads a node into a :class:`Value`, or notes a problem and gives ``None``; one problem never hides another.
-"""
+"""Shapes of lists and mappings, and of what may be one thing or another."""
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from outward.core import ClientError, Problem
+from outward.policy.shapes.shape import Value, nearest, shown
 from outward.policy.tree import Mapping, Scalar, Sequence
 
 if TYPE_CHECKING:
     import collections.abc as c
 
+    from outward.policy.shapes.scalars import Text
+    from outward.policy.shapes.shape import Reading, Shape
     from outward.policy.tree import Node
-
-MAX_SHOWN: Final = 60
-"""Characters of a wrong text that an error repeats."""
-
-
-class Value(NamedTuple):
-    """What was read, where it stands, and its path in the file (``destinations[0].allow[1]``).
-
-    ``data`` is what the field's shape makes of it; in mappings and lists the values are themselves of this type.
-    """
-
-    data: Any
-    node: Node
-    path: str
-
-    def get(self, key: str, default: Any = None) -> Any:
-        """The data of a field of this mapping."""
-        found = self.data.get(key)
-        return default if found is None else found.data
-
-
-class Reading:
-    """The reading of one file: collects its problems."""
-
-    def __init__(self, file: str) -> None:
-        self.file: Final = file
-        self.problems: list[Problem] = []
-
-    def problem(self, node: Node, path: str, message: str, *, found: str = "", accepted: str = "") -> None:
-        """Notes a problem at ``node``."""
-        self.problems.append(
-            Problem(self.file, node.start.line, node.start.column, path, message, found=found, accepted=accepted)
-        )
-
-    def in_order(self) -> list[Problem]:
-        """The problems as a reader of the file meets them."""
-        return sorted(self.problems, key=lambda problem: (problem.line, problem.column))
-
-
-class Shape(Protocol):
-    """What a field may hold."""
-
-    @property
-    def accepted(self) -> str:
-        """What would be accepted, for a person."""
-        ...
-
-    def read(self, node: Node, path: str, reading: Reading) -> Value | None:
-        """The value, or ``None`` after noting why not."""
-        ...
-
-    def schema(self) -> dict[str, Any]:
-        """JSON Schema 2020-12."""
-        ...
-
-
-def shown(node: Node) -> str:
-    """What stands there, for an error."""
-    if not isinstance(node, Scalar):
-        return f"a {node.kind}"
-    if node.kind == "nothing":
-        return "nothing"
-    text = node.text if len(node.text) <= MAX_SHOWN else node.text[:MAX_SHOWN] + "…"
-    return repr(text) if node.kind == "text" else text
-
-
-class Text(NamedTuple):
-    """A text. ``parse`` gives its meaning or raises ``ValueError`` with what is wrong.
-
-    A ``private`` text may be a secret that was put in the wrong place, so that errors do not repeat it.
-    """
-
-    accepted: str
-    pattern: str | None = None
-    parse: c.Callable[[str], Any] = str
-    private: bool = False
-
-    def read(self, node: Node, path: str, reading: Reading) -> Value | None:
-        """The parsed text."""
-        found = "a text that is not shown" if self.private and node.kind == "text" else shown(node)
-        if not isinstance(node, Scalar) or node.kind != "text":
-            quotable = isinstance(node, Scalar) and node.kind != "nothing" and self._fits(node.text)
-            way_out = " in quotes" if quotable else ""
-            reading.problem(node, path, "this must be a text", found=found, accepted=self.accepted + way_out)
-            return None
-        if not self._fits(node.text):
-            reading.problem(node, path, "this cannot be read", found=found, accepted=self.accepted)
-            return None
-        try:
-            return Value(self.parse(node.text), node, path)
-        except (ValueError, ClientError) as error:
-            reading.problem(node, path, str(error), found=found, accepted=self.accepted)
-            return None
-
-    def _fits(self, text: str) -> bool:
-        return self.pattern is None or re.fullmatch(self.pattern, text) is not None
-
-    def schema(self) -> dict[str, Any]:
-        """A string with the pattern."""
-        return {"type": "string"} | ({"pattern": f"^(?:{self.pattern})$"} if self.pattern else {})
-
-
-class Choice(NamedTuple):
-    """One of a few words."""
-
-    words: tuple[str, ...]
-
-    @property
-    def accepted(self) -> str:
-        """The words."""
-        return " | ".join(self.words)
-
-    def read(self, node: Node, path: str, reading: Reading) -> Value | None:
-        """The word."""
-        if isinstance(node, Scalar) and node.kind == "text" and node.text in self.words:
-            return Value(node.text, node, path)
-        near = nearest(node.text, self.words) if isinstance(node, Scalar) else ""
-        reading.problem(
-            node, path, f"this is none of the words known here{near}", found=shown(node), accepted=self.accepted
-        )
-        return None
-
-    def schema(self) -> dict[str, Any]:
-        """An enumeration."""
-        return {"enum": list(self.words)}
-
-
-class Flag(NamedTuple):
-    """``true`` or ``false``. ``only`` where just one of them means anything."""
-
-    only: bool | None = None
-
-    @property
-    def accepted(self) -> str:
-        """The words that are booleans."""
-        return "true or false" if self.only is None else str(self.only).lower()
-
-    def read(self, node: Node, path: str, reading: Reading) -> Value | None:
-        """The boolean."""
-        if isinstance(node, Scalar) and node.kind == "boolean" and self.only in {None, node.text == "true"}:
-            return Value(node.text == "true", node, path)
-        reading.problem(node, path, f"this must be {self.accepted}", found=shown(node), accepted=self.accepted)
-        return None
-
-    def schema(self) -> dict[str, Any]:
-        """A boolean."""
-        return {"type": "boolean"} if self.only is None else {"const": self.only}
-
-
-class Number(NamedTuple):
-    """A number within bounds, both included; whole unless ``fraction``."""
-
-    least: float
-    most: float
-    fraction: bool = False
-
-    @property
-    def accepted(self) -> str:
-        """The bounds."""
-        if self.least == self.most:
-            return f"{self.least:g}"
-        return f"a {'number' if self.fraction else 'whole number'} from {self.least:g} to {self.most:g}"
-
-    def read(self, node: Node, path: str, reading: Reading) -> Value | None:
-        """The number, ``int`` unless ``fraction``."""
-        pattern = r"\d+(?:\.\d+)?" if self.fraction else r"\d+"
-        if isinstance(node, Scalar) and node.kind == "number" and re.fullmatch(pattern, node.text):
-            number = float(node.text) if self.fraction else int(node.text)
-            if self.least <= number <= self.most:
-                return Value(number, node, path)
-        reading.problem(node, path, f"this must be {self.accepted}", found=shown(node), accepted=self.accepted)
-        return None
-
-    def schema(self) -> dict[str, Any]:
-        """A number with its bounds."""
-        return {"type": "number" if self.fraction else "integer", "minimum": self.least, "maximum": self.most}
 
 
 class List(NamedTuple):
@@ -385,11 +206,3 @@ class ByKey(NamedTuple):
     def schema(self) -> dict[str, Any]:
         """Exactly one of the records."""
         return {"oneOf": [record.schema() for record in self.records.values()]}
-
-
-def nearest(word: str, known: c.Iterable[str]) -> str:
-    """A question to append to an error: the known word that is most alike, if one is."""
-    import difflib  # here: only for a mistake
-
-    near = difflib.get_close_matches(word, list(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
