@@ -15,6 +15,21 @@ if TYPE_CHECKING:
 
 ATTACKS = Path(__file__).with_name("attacks.py")
 
+LISTENER = """
+import os, signal, sys, time
+def told(number, frame):
+    print("told", signal.Signals(number).name, *os.get_terminal_size() if os.isatty(1) else (), flush=True)
+    sys.exit(9)
+for name in sys.argv[1:]:
+    signal.signal(getattr(signal, name), told)
+if not sys.argv[1:]:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+print("ready", flush=True)
+while True:
+    time.sleep(1000)
+"""
+"""Says which of the named signals it is told, and ends with 9. Not a shell: a signal that meets one at a fork can be lost."""
+
 
 class Attacked(Caller):
     """A caller whose sandbox is attacked from inside."""
@@ -26,6 +41,11 @@ class Attacked(Caller):
         done = self.outward("run", "--quiet", *options, "--", *words)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip().splitlines()[-1]
+
+
+def listening(*names: str) -> tuple[str, ...]:
+    """The command that waits for signals; with none, it dies of whatever it gets."""
+    return ("/usr/bin/python3", "-c", LISTENER, *names)
 
 
 def attack_outside(name: str, *arguments: object) -> str:

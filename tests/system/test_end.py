@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.system.conftest import listening
+
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
 
 pytestmark = pytest.mark.needs("bubblewrap")
-
-TRAP = "trap 'echo told {0}; exit 9' {0}; echo ready; while :; do sleep 0.1; done"
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -44,15 +44,15 @@ def processes_with(marker: str) -> list[int]:
 
 @pytest.mark.parametrize("name", ["TERM", "HUP", "INT", "USR1"])
 def test_signals_reach_the_command(caller, name):
-    process = caller.start("run", "--quiet", "--", "sh", "-c", TRAP.format(name))
+    process = caller.start("run", "--quiet", "--", *listening(f"SIG{name}"))
     ready(process)
     process.send_signal(getattr(signal, f"SIG{name}"))
     out, _ = process.communicate(timeout=60)
-    assert (out, process.returncode) == (f"told {name}\n", 9)
+    assert (out, process.returncode) == (f"told SIG{name}\n", 9)
 
 
 def test_a_signal_that_ends_the_command_is_its_status(caller):
-    process = caller.start("run", "--quiet", "--", "sh", "-c", "echo ready; exec sleep 1000")
+    process = caller.start("run", "--quiet", "--", *listening())
     ready(process)
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=60) == 128 + signal.SIGTERM
@@ -69,8 +69,8 @@ def test_the_whole_process_group_is_told(caller):
 
 
 def test_the_time_limit_ends_it_with_124(caller):
-    done = caller.inside("trap 'echo told; exit 9' TERM; while :; do sleep 0.1; done", "--timeout", "1s")
-    assert (done.returncode, done.stdout) == (124, "told\n")
+    done = caller.outward("run", "--quiet", "--timeout", "2s", "--", *listening("SIGTERM"))
+    assert (done.returncode, done.stdout) == (124, "ready\ntold SIGTERM\n")
 
 
 def test_the_policy_limits_time_too(caller):

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.system.conftest import ATTACKS
+from tests.system.conftest import ATTACKS, listening
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.system.conftest import Caller
+    from tests.support.caller import Caller
 
 pytestmark = pytest.mark.needs("bubblewrap")
 
@@ -95,22 +95,22 @@ def test_output_is_complete(screens):
 
 
 def test_its_size_follows(screens):
-    screen = screens("sh", "-c", "trap 'stty size; exit' WINCH; echo ready; while :; do sleep 0.1; done")
+    screen = screens(*listening("SIGWINCH"))
     screen.see(b"ready")
     screen.resize(51, 133)
-    screen.see(b"51 133")
+    screen.see(b"told SIGWINCH 133 51")
 
 
 def test_ctrl_c_reaches_the_command_and_not_the_launcher(screens):
-    screen = screens("sh", "-c", "trap 'echo caught; exit 33' INT; echo ready; while :; do sleep 0.1; done")
+    screen = screens(*listening("SIGINT"))
     screen.see(b"ready")
     screen.type(b"\x03")
-    screen.see(b"caught")
-    assert screen.status() == 33
+    screen.see(b"told SIGINT")
+    assert screen.status() == 9
 
 
 def test_ctrl_c_ends_a_command_that_does_not_catch_it(screens):
-    screen = screens("sh", "-c", "echo ready; sleep 1000")
+    screen = screens(*listening())
     screen.see(b"ready")
     screen.type(b"\x03")
     assert screen.status() == 128 + signal.SIGINT
