@@ -298,7 +298,7 @@ class Exchange:
         """The answer's head, with as much of its body as came along."""
         scrubber = self._injector.scrubber
         length = head.length
-        if not (done and not payload) and scrubber is not None and _is_encoded(head):
+        if not (done and not payload) and scrubber is not None and head.encoded:
             self._upstream_failed(UpstreamError("the answer is compressed although it was asked not to be"))
             return
         self._responded = True
@@ -525,10 +525,6 @@ _CODE_OF_ERROR: Final[tuple[tuple[type[OutwardError], Code], ...]] = (
     (SecretUnavailable, Code.SECRET_UNAVAILABLE),
     (JournalUnavailable, Code.JOURNAL_UNAVAILABLE),
 )
-
-
-def _is_encoded(head: ResponseHead) -> bool:
-    return any(field.key == "content-encoding" and field.value.lower() != "identity" for field in head.fields)
 
 
 def _framing(announced: int | None, *, chunked: bool, close: bool, has_body: bool) -> str:

@@ -98,7 +98,7 @@ class ProxyFront:
     async def _identify(self, gateway: Gateway, head: RequestHead) -> str | None:
         if not self._agents:
             return self._agent
-        given = [field.value for field in head.fields if field.key == "proxy-authorization"]
+        given = [value for key, _, value in head.fields if key == "proxy-authorization"]
         pair = decode_basic(given[0]) if len(given) == 1 else None
         name, _, password = (pair or "").partition(":")
         spec = self._agents.get(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import time
 from collections import Counter
@@ -111,6 +112,7 @@ class Gateway:
         self._idle = asyncio.Event()
 
     async def __aenter__(self) -> Gateway:
+        _settle_memory()
         loop = asyncio.get_running_loop()
         self._sweeper = loop.call_later(SWEEP_EVERY, self._sweep)
         return self
@@ -205,3 +207,12 @@ class Gateway:
             client.sweep(now)
         self.pool.sweep(now)
         self._sweeper = asyncio.get_running_loop().call_later(SWEEP_EVERY, self._sweep)
+
+
+def _settle_memory() -> None:
+    """Spares the collector what lives as long as the process: modules, the policy, certificates.
+
+    Exchanges are freed by reference counting; looking for cycles among them every 700 objects cost 5 % of the time.
+    """
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)

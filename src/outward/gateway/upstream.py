@@ -193,9 +193,8 @@ class UpstreamConnection(asyncio.Protocol):
 
 def _idle_time(head: ResponseHead) -> float:
     """How long the server keeps the connection, less a second so that we are not the ones who are late."""
-    for field in head.fields:
-        if field.key == "keep-alive" and (match := _KEEP_ALIVE_TIMEOUT.search(field.value)):
-            return max(0.0, min(float(match[1]) - 1.0, IDLE_TIME))
+    if head.keep_alive_hint and (match := _KEEP_ALIVE_TIMEOUT.search(head.keep_alive_hint)):
+        return max(0.0, min(float(match[1]) - 1.0, IDLE_TIME))
     return IDLE_TIME
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, NamedTuple
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from outward.core import ClientError, OutwardError, UpstreamError
 
@@ -35,6 +36,8 @@ _NAME: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]"  # RFC 9110 §5.6.2
 # One scan decides about the whole field section: no obs-fold, no bare CR or LF, no control character but HTAB, no space
 # before the colon. Possessive repetition: linear time on any input.
 _FIELDS: Final = re.compile(rf"(?:{_NAME}++:[\t\x20-\x7e\x80-\xff]*+\r\n)*+", re.ASCII)
+# Cuts what the scan above has accepted.
+_FIELD: Final = re.compile(r"([^:]++):[\t ]*+([^\r]*+)\r\n")
 # Methods are case-sensitive and the registered ones are upper-case; a server that also takes `delete` must not see it.
 _REQUEST_LINE: Final = re.compile(r"([A-Z][A-Z0-9_-]{0,31}) ([\x21-\x7e]{1,32768}) HTTP/1\.([01])", re.ASCII)
 _STATUS_LINE: Final = re.compile(r"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*))?", re.ASCII)
@@ -42,12 +45,10 @@ _LENGTH: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
 _BARE_LF: Final = re.compile(rb"(?<!\r)\n")
 
 
-class Field(NamedTuple):
-    """One header field. ``key`` is the name in lower case, ``name`` as sent; octets are latin-1 characters."""
+Field: TypeAlias = tuple[str, str, str]
+"""A header field: its name in lower case, its name and its value as sent; octets are latin-1 characters.
 
-    key: str
-    name: str
-    value: str
+A plain tuple, not a named one: there are twenty of them in a request and its answer."""
 
 
 CHUNKED: Final = -1
@@ -79,7 +80,10 @@ class RequestHead(NamedTuple):
 
 
 class ResponseHead(NamedTuple):
-    """A parsed response head; see :func:`response_framing` for its body."""
+    """A parsed response head; see :func:`response_framing` for its body.
+
+    ``encoded`` tells that the body has a content coding; ``keep_alive_hint`` is the Keep-Alive field's value.
+    """
 
     status: int
     reason: str
@@ -89,6 +93,8 @@ class ResponseHead(NamedTuple):
     nominated: frozenset[str]
     length: int | None
     chunked: bool
+    encoded: bool
+    keep_alive_hint: str
 
 
 def split_head(data: bytes | bytearray) -> int:
@@ -107,21 +113,43 @@ def split_head(data: bytes | bytearray) -> int:
     return 0
 
 
-def _parse_fields(block: str, blame: type[OutwardError]) -> list[Field]:
-    """``block`` is the field section with its last CRLF and without the empty line."""
+def _parse_fields(
+    block: str, keys: frozenset[str], blame: type[OutwardError]
+) -> tuple[list[Field], dict[str, list[str]]]:
+    """The fields of ``block`` (the field section with its last CRLF), and the values of those named by ``keys``."""
     if not _FIELDS.fullmatch(block):
         raise blame("a header field is malformed")
-    fields = []
-    for line in block.split("\r\n")[:-1]:
-        name, _, value = line.partition(":")
-        fields.append(Field(name.lower(), name, value.strip(" \t")))
+    fields: list[Field] = []
+    known: dict[str, list[str]] = {}
+    for name, padded in _FIELD.findall(block):
+        key, value = name.lower(), padded.rstrip(" \t")
+        fields.append((key, name, value))
+        if key in keys:
+            known.setdefault(key, []).append(value)
     if len(fields) > MAX_FIELDS:
         raise blame("there are too many header fields")
-    return fields
+    return fields, known
 
 
-def _connection(values: str) -> frozenset[str]:
-    return frozenset(token.strip(" \t").lower() for token in values.split(",")) - {""}
+class _Connection(NamedTuple):
+    """What a Connection field says; ``nominated`` are the names that it declares hop-by-hop."""
+
+    close: bool
+    keep_alive: bool
+    upgrade: bool
+    nominated: frozenset[str]
+
+
+@lru_cache(maxsize=256)
+def _connection(values: str) -> _Connection:
+    options = frozenset(option.strip(" \t").lower() for option in values.split(",")) - {""}
+    return _Connection(
+        "close" in options, "keep-alive" in options, "upgrade" in options, options - HOP_BY_HOP - _OPTIONS
+    )
+
+
+_OPTIONS: Final = frozenset({"close", "keep-alive", "upgrade"})
+_NO_CONNECTION: Final = _Connection(close=False, keep_alive=False, upgrade=False, nominated=frozenset())
 
 
 def _single(known: Mapping[str, list[str]], key: str, blame: type[OutwardError]) -> str | None:
@@ -137,15 +165,9 @@ def _single(known: Mapping[str, list[str]], key: str, blame: type[OutwardError])
 _REQUEST_KEYS: Final = frozenset(
     {"host", "content-length", "transfer-encoding", "connection", "expect", "upgrade", "authorization"}
 )
-_RESPONSE_KEYS: Final = frozenset({"content-length", "transfer-encoding", "connection"})
-
-
-def _collect(fields: list[Field], keys: frozenset[str]) -> dict[str, list[str]]:
-    known: dict[str, list[str]] = {}
-    for key, _, value in fields:
-        if key in keys:
-            known.setdefault(key, []).append(value)
-    return known
+_RESPONSE_KEYS: Final = frozenset(
+    {"content-length", "transfer-encoding", "connection", "content-encoding", "keep-alive"}
+)
 
 
 def parse_request(head: bytes) -> RequestHead:
@@ -157,30 +179,30 @@ def parse_request(head: bytes) -> RequestHead:
         raise ClientError("the request line is malformed")
     method, target, minor_text = match.groups()
     minor = int(minor_text)
-    fields = _parse_fields(block, ClientError)
-    known = _collect(fields, _REQUEST_KEYS)
+    fields, known = _parse_fields(block, _REQUEST_KEYS, ClientError)
     host = _single(known, "host", ClientError)
     if host is None and minor == 1:
         raise ClientError("there is no host field")
     expect = _single(known, "expect", ClientError)
     if expect is not None and expect.lower() != "100-continue":
         raise ClientError("the expectation is unknown")
-    connection = _connection(",".join(known["connection"])) if "connection" in known else frozenset[str]()
+    connection = _connection(",".join(known["connection"])) if "connection" in known else _NO_CONNECTION
     upgrade = _single(known, "upgrade", ClientError)
+    # Any other upgrade (h2c above all) is declined by not passing it on (RFC 9110 §7.8).
+    websocket = upgrade is not None and upgrade.lower() == "websocket" and connection.upgrade and minor == 1
     return RequestHead(
-        text=text,
-        method=method,
-        target=target,
-        minor=minor,
-        fields=fields,
-        length=_request_length(known, minor),
-        keep_alive="close" not in connection if minor else "keep-alive" in connection,
-        host=host,
-        authorization=_single(known, "authorization", ClientError),
-        expect_continue=expect is not None and minor == 1,
-        # Any other upgrade (h2c above all) is declined by not passing it on (RFC 9110 §7.8).
-        websocket=upgrade is not None and upgrade.lower() == "websocket" and "upgrade" in connection and minor == 1,
-        nominated=connection - HOP_BY_HOP,
+        text,
+        method,
+        target,
+        minor,
+        fields,
+        _request_length(known, minor),
+        not connection.close if minor else connection.keep_alive,
+        host,
+        _single(known, "authorization", ClientError),
+        expect is not None and minor == 1,
+        websocket,
+        connection.nominated,
     )
 
 
@@ -207,27 +229,33 @@ def parse_response(head: bytes) -> ResponseHead:
     match = _STATUS_LINE.fullmatch(line)
     if match is None:
         raise UpstreamError("the status line of the answer is malformed")
-    minor = int(match[1])
-    fields = _parse_fields(block, UpstreamError)
-    known = _collect(fields, _RESPONSE_KEYS)
-    lengths = set(known.get("content-length", ()))
-    coding = _single(known, "transfer-encoding", UpstreamError)
-    # Equal duplicates are tolerated in answers (RFC 9110 §8.6); one of them is sent on.
-    if len(lengths) > 1 or any(not _LENGTH.fullmatch(text) for text in lengths):
-        raise UpstreamError("the content-length of the answer is ambiguous")
-    if coding is not None and (coding.lower() != "chunked" or lengths):
+    minor, status, reason = match.groups()
+    fields, known = _parse_fields(block, _RESPONSE_KEYS, UpstreamError)
+    length = _response_length(known) if "content-length" in known else None
+    chunked = "transfer-encoding" in known
+    if chunked and (length is not None or [one.lower() for one in known["transfer-encoding"]] != ["chunked"]):
         raise UpstreamError("the framing of the answer is ambiguous")
-    connection = _connection(",".join(known["connection"])) if "connection" in known else frozenset[str]()
+    connection = _connection(",".join(known["connection"])) if "connection" in known else _NO_CONNECTION
     return ResponseHead(
-        status=int(match[2]),
-        reason=match[3] or "",
-        minor=minor,
-        fields=fields,
-        keep_alive="close" not in connection if minor else "keep-alive" in connection,
-        nominated=connection - HOP_BY_HOP,
-        length=int(lengths.pop()) if lengths else None,
-        chunked=coding is not None,
+        int(status),
+        reason or "",
+        int(minor),
+        fields,
+        not connection.close if minor == "1" else connection.keep_alive,
+        connection.nominated,
+        length,
+        chunked,
+        any(one.lower() != "identity" for one in known.get("content-encoding", ())),
+        known["keep-alive"][0] if "keep-alive" in known else "",
     )
+
+
+def _response_length(known: Mapping[str, list[str]]) -> int:
+    """Equal duplicates are tolerated in answers (RFC 9110 §8.6); one of them is sent on."""
+    first, *others = known["content-length"]
+    if not _LENGTH.fullmatch(first) or any(other != first for other in others):
+        raise UpstreamError("the content-length of the answer is ambiguous")
+    return int(first)
 
 
 def response_framing(head: ResponseHead, method: str) -> int:
