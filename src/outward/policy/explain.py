@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -73,7 +72,7 @@ def explain(verdict: Verdict, request: Request | None, client_credentials: Abstr
         destination.name if destination is not None else "",
         tuple(map(_form, destination.inject)) if destination is not None else (),
         () if destination is None or opaque else _removed(destination, client_credentials),
-        _command(request) if request is not None and verdict.code in _CAN_BE_ALLOWED else "",
+        _allow_command(request, verdict) if request is not None else "",
     )
 
 
@@ -92,15 +91,7 @@ def _removed(destination: Destination, client_credentials: AbstractSet[str]) -> 
     return tuple(sorted(stripped | sets))
 
 
-def _command(request: Request) -> str:
-    """The command that would allow exactly this request, if there is one.
-
-    A star that was sent would be a pattern in a rule: the sandbox must not get a person to allow more than was asked for.
-    """
-    if "*" in request.path:
-        return ""
-    host = f"[{request.host}]" if ":" in request.host else request.host
-    port = f":{request.port}" if request.port != _DEFAULT_PORT[request.scheme] else ""
-    scheme = "http://" if request.scheme == "http" else ""
-    rule = f"{request.method} {scheme}{host}{port}{request.path}"
-    return f"outward policy allow {shlex.quote(rule)}"
+def _allow_command(request: Request, verdict: Verdict) -> str:
+    return Refusal(
+        verdict.code or "", request.method, request.scheme, request.host, request.port, request.path
+    ).allow_command

@@ -84,31 +84,30 @@ class _Builder:
         self._problems: list[Problem] = []
 
     def build(self, text: str) -> Node:
-        from ruamel.yaml import YAML  # here: 20 ms that only those pay who read a policy
-        from ruamel.yaml.error import MarkedYAMLError, YAMLError
+        from ruamel.yaml.error import MarkedYAMLError, YAMLError  # here: 20 ms that only those pay who read a policy
 
         root: Node | None = None
         try:
-            events = self._without_aliases(YAML(typ="safe").parse(text))
+            events = self._without_aliases(_events(text))
             for event in events:
-                kind = type(event).__name__
-                if kind == "DocumentStartEvent":
-                    first = next(events)
+                if type(event).__name__ == "DocumentStartEvent":
                     if root is not None:
                         self._add(_mark(event.start_mark), "a policy is one document")
                         break
-                    root = self._node(first, events, 0)
+                    root = self._node(next(events), events, 0)
         except MarkedYAMLError as error:
             where = error.problem_mark or error.context_mark
-            # A rule for any method begins with YAML's sign for an alias, and an address may hold a colon.
-            quotable = "alias" in str(error.context) or "':'" in str(error.problem)
+            # A rule for any method begins with YAML's sign for an alias.
+            star = "alias" in str(error.context)
             self._add(
                 _mark(where) if where else Mark(1, 1, 0),
                 f"this is not YAML: {error.problem or error.context}",
-                accepted='quotes around a text with special characters, such as "* /**"' if quotable else "",
+                accepted='quotes around a text that begins with a star, such as "* /**"' if star else "",
             )
         except YAMLError:
             self._add(_first_control(text), "the file holds a character that YAML does not allow")
+        if text.startswith("\ufeff"):
+            self._add(Mark(1, 1, 0), "the file begins with a byte order mark", accepted="plain UTF-8")
         if root is None and not self._problems:
             self._add(Mark(1, 1, 0), "the file is empty", accepted="version: 1")
         if self._problems or root is None:
@@ -167,6 +166,19 @@ class _Builder:
 
     def _add(self, mark: Mark, message: str, found: str = "", accepted: str = "") -> None:
         self._problems.append(Problem(self._file, mark.line, mark.column, "", message, found, accepted))
+
+
+def _events(text: str) -> Iterator[Any]:
+    """The parser's events. Raises ruamel's errors, at the latest while they are read."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError
+
+    try:
+        return iter(list(YAML(typ="safe").parse(text)))
+    except MarkedYAMLError:
+        # The fast parser is of YAML 1.1: it refuses `{connect_to: 127.0.0.1:8443}`, in which 1.2 sees no second key.
+        events: Iterator[Any] = YAML(typ="safe", pure=True).parse(text)
+        return events
 
 
 def _mark(mark: Any) -> Mark:

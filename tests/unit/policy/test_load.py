@@ -113,10 +113,11 @@ MISTAKES = {
     "nothing": ("version: 1\nsecrets:", 2, 9, "secrets", "must be a mapping", "nothing", "env"),
     "empty": ("", 1, 1, "", "empty", "", "version: 1"),
     "only comments": ("# nothing\n", 1, 1, "", "empty", "", "version: 1"),
-    "not YAML": ("version: [1", 2, 1, "", "not YAML", "", ""),
+    "not YAML": ("version: [1", 1, 12, "", "not YAML", "", ""),
     "tab": ("version: 1\nuse:\n\t- x", 3, 1, "", "not YAML", "", ""),
     "control character": ("version: 1 # \x07", 1, 14, "", "character", "", ""),
     "star without quotes": ("version: 1\nuse: [* /x]", 2, 8, "", "not YAML", "", "quotes"),
+    "byte order mark": ("\ufeffversion: 1", 1, 1, "", "byte order mark", "", "UTF-8"),
     "two documents": ("version: 1\n---\nversion: 1", 2, 1, "", "one document", "", ""),
     "key twice": ("version: 1\nuse: []\nuse: []", 3, 1, "", "twice, first in line 2", "use", ""),
     "anchor": ("version: 1\nuse: &a []", 2, 6, "", "anchors", "&a", ""),
@@ -403,6 +404,14 @@ def test_all_forms_of_injection():
         Injection("placeholder", ("k",), places=frozenset({"header", "basic"})),
         Injection("placeholder", ("l",), places=frozenset({"basic"})),
     )
+
+
+def test_a_colon_inside_a_text_needs_no_quotes_in_braces():
+    policy = make_policy(
+        "version: 1\ndestinations: [{host: a.example, connect_to: 127.0.0.1:8443, allow: [POST /v1/models/*:go]}]"
+    )
+    assert policy.destinations[0].connect_to == ("127.0.0.1", 8443)
+    assert policy.decide(make_request("POST https://a.example/v1/models/x:go")).allowed
 
 
 def test_only_true_and_false_are_booleans():
