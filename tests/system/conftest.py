@@ -16,17 +16,18 @@ if TYPE_CHECKING:
 ATTACKS = Path(__file__).with_name("attacks.py")
 
 LISTENER = """
-import os, signal, sys, time
+import os, signal, sys
 def told(number, frame):
-    print("told", signal.Signals(number).name, *os.get_terminal_size() if os.isatty(1) else (), flush=True)
+    size = os.get_terminal_size() if os.isatty(1) else ()
+    os.write(1, " ".join(map(str, ("told", signal.Signals(number).name, *size))).encode() + b"\\n")
     sys.exit(9)
 for name in sys.argv[1:]:
     signal.signal(getattr(signal, name), told)
 if not sys.argv[1:]:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-print("ready", flush=True)
+os.write(1, b"ready\\n")  # unbuffered: the signal may come while it is being written
 while True:
-    time.sleep(1000)
+    signal.pause()
 """
 """Says which of the named signals it is told, and ends with 9. Not a shell: a signal that meets one at a fork can be lost."""
 
