@@ -34,6 +34,7 @@ NEEDS: dict[str, Callable[[], bool]] = {
     "claude": (CLIENTS / "claude").exists,
     "node24": (CLIENTS / "node").exists,
     "npm24": (CLIENTS / "npm").exists,
+    "python-clients": (CLIENTS / "httpx").exists,  # and requests
     "git-http-backend": lambda: Path("/usr/lib/git-core/git-http-backend").exists(),
     "ipv6": lambda: Path("/proc/net/if_inet6").exists(),
 }

@@ -1,0 +1,201 @@
+"""Claude Code, the real program, with a stand-in for the Messages API that gives 401 to all but the real key."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from demo.messages_api import Behaviour, serve
+
+from tests.clients.conftest import Desk, spellings
+from tests.conftest import CLIENTS
+from tests.support.caller import LIMIT
+from tests.support.serve import Serve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.needs("bubblewrap", "claude")
+
+HOST = "api.anthropic.com"
+KEY = "sk-ant-test-synthetic0123456789abcdefghijklmnopqrstuvwxyz"
+POLICY = """\
+version: 1
+secrets:
+  anthropic: {{env: ANTHROPIC_API_KEY, expose: ANTHROPIC_API_KEY}}
+destinations:
+  - host: api.anthropic.com
+    connect_to: 127.0.0.1:{port}
+    ca: {ca}
+    allow: [{allow}]
+    inject: [{inject}]
+sandbox: {{env: {{set: {{CLAUDE_CODE_MAX_RETRIES: "0", EXTRA: "{extra}"}}}}}}
+"""
+MESSAGES = "POST /v1/messages"
+INJECT = "{header: x-api-key, secret: anthropic}"
+
+PROBE = r"""
+env
+cat /proc/*/environ 2>/dev/null | tr '\0' '\n'
+grep -rahs sk-ant ~ "$PWD" /tmp /etc/outward
+true
+"""
+"""Prints whatever could hold a key: the environment, that of every process, the files of the home."""
+
+
+@pytest.fixture
+def model(desk: Desk, server_ca) -> Iterator[Behaviour]:
+    behaviour = Behaviour(KEY)
+    certificate = desk.caller.home / "server.pem"
+    server_ca.issue_cert(HOST).private_key_and_cert_chain_pem.write_to_path(str(certificate))
+    server = serve(behaviour, certificate)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    desk.caller.environment["ANTHROPIC_API_KEY"] = KEY
+    desk.caller.environment["MODEL_PORT"] = str(server.server_address[1])
+    yield behaviour
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def policy(desk: Desk, allow: str = MESSAGES, inject: str = INJECT, extra: str = "") -> str:
+    port = desk.caller.environment["MODEL_PORT"]
+    text = POLICY.format(port=port, ca=desk.ca, allow=allow, inject=inject, extra=extra)
+    return str(desk.caller.file(desk.policy, text))
+
+
+def claude(desk: Desk, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return desk.caller.outward("run", "--quiet", "--policy", str(desk.policy), "--", "claude", *arguments)
+
+
+def keys_seen(model: Behaviour) -> set[str | None]:
+    return {request["headers"].get("x-api-key") for request in model.requests}
+
+
+def tool_result(model: Behaviour) -> str:
+    """What the agent sent back as the result of the tool call."""
+    blocks: list[dict[str, Any]] = [
+        block
+        for request in model.requests
+        for message in (request["body"] or {}).get("messages", [])
+        if isinstance(message["content"], list)
+        for block in message["content"]
+    ]
+    (result,) = [block for block in blocks if block["type"] == "tool_result"]
+    return json.dumps(result["content"])
+
+
+def assert_only_the_placeholder(seen: str) -> None:
+    assert "ANTHROPIC_API_KEY=sk-ant-" in seen
+    for form in spellings(KEY):
+        assert form.decode() not in seen
+
+
+@pytest.mark.parametrize("desk", ["self", "unprivileged"], indirect=True)
+def test_it_answers_with_a_key_that_it_does_not_have(desk, model):
+    policy(desk)
+    done = claude(desk, "-p", "hi")
+    assert (done.stdout.strip(), done.returncode) == (model.text, 0), done.stderr
+    assert keys_seen(model) == {KEY}
+    desk.assert_recorded(HOST, agent="claude", credential="anthropic", value=KEY)
+    # The same home, environment and process view as the agent's.
+    probe = desk.inside(PROBE, agent="claude")
+    assert probe.returncode == 0, probe.stderr
+    assert_only_the_placeholder(probe.stdout)
+
+
+def test_the_probe_finds_a_key_where_there_is_one(desk, model):
+    policy(desk, extra=KEY)
+    with pytest.raises(AssertionError):
+        assert_only_the_placeholder(desk.inside(PROBE, agent="claude").stdout)
+
+
+def test_the_placeholder_alone_opens_nothing(desk, model):
+    policy(desk, inject="{header: x-other, secret: anthropic}")
+    done = claude(desk, "-p", "hi")
+    assert done.returncode != 0
+    assert model.text not in done.stdout
+    assert model.requests
+    assert KEY not in keys_seen(model)
+
+
+def test_what_the_policy_does_not_allow_never_arrives(desk, model):
+    policy(desk, allow="POST /v1/messages/count_tokens")
+    done = claude(desk, "-p", "hi")
+    assert done.returncode != 0
+    assert "not allowed by the policy" in done.stdout + done.stderr
+    assert not model.requests
+
+
+def test_its_shell_has_only_the_placeholder_and_its_curl_is_refused(desk, model):
+    policy(desk)
+    model.tool = f"{PROBE}\ncurl -sS -i https://evil.example/"
+    done = claude(desk, "-p", "hi", "--dangerously-skip-permissions")
+    assert (done.stdout.strip(), done.returncode) == (model.text, 0), done.stderr
+    result = tool_result(model)
+    assert_only_the_placeholder(result)
+    assert "HTTP/1.1 403 Forbidden" in result
+    assert "x-outward-verdict: deny" in result
+    (refused,) = [record for record in desk.caller.journal() if record.get("host") == "evil.example"]
+    assert (refused["verdict"], refused["code"], refused["agent"]) == ("deny", "host_not_allowed", "claude")
+    desk.assert_recorded(HOST, agent="claude", credential="anthropic", value=KEY)
+
+
+@contextmanager
+def reverse(desk: Desk, directory: Path) -> Iterator[Serve]:
+    """``outward serve --reverse`` that stands for the API."""
+    text = desk.policy.read_text().removeprefix("version: 1\n")
+    server = Serve(directory, text, "--reverse", f"127.0.0.1:0=https://{HOST}", env={"ANTHROPIC_API_KEY": KEY})
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def outside(desk: Desk, base_url: str) -> subprocess.CompletedProcess[str]:
+    """Claude Code without a sandbox, with a key of no worth. What does not go to the base URL goes nowhere."""
+    environment = {
+        "HOME": str(desk.caller.home),
+        "PATH": desk.caller.environment["PATH"],
+        "ANTHROPIC_API_KEY": "sk-ant-test-dummy",
+        "ANTHROPIC_BASE_URL": base_url,
+        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+        "CLAUDE_CODE_MAX_RETRIES": "0",
+        "HTTPS_PROXY": "http://127.0.0.1:9",
+        "NO_PROXY": "127.0.0.1",
+    }
+    return subprocess.run(
+        ["claude", "-p", "hi"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        env=environment,
+        executable=CLIENTS / "claude",
+        cwd=desk.caller.workspace,
+        timeout=LIMIT,
+    )
+
+
+def test_outside_of_a_sandbox_by_its_base_url(desk, model, tmp_path):
+    policy(desk)
+    with reverse(desk, tmp_path) as server:
+        done = outside(desk, f"http://{server.address}")
+    assert (done.stdout.strip(), done.returncode) == (model.text, 0), done.stderr
+    assert keys_seen(model) == {KEY}
+    starts = [record for record in server.journal() if record["phase"] == "start"]
+    assert {(record["host"], *record["secrets"]) for record in starts} == {(HOST, "anthropic")}
+
+
+def test_outside_of_a_sandbox_the_policy_still_decides(desk, model, tmp_path):
+    policy(desk, allow="POST /v1/messages/count_tokens")
+    with reverse(desk, tmp_path) as server:
+        done = outside(desk, f"http://{server.address}")
+    assert done.returncode != 0
+    assert "not allowed by the policy" in done.stdout + done.stderr
+    assert not model.requests
