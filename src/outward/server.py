@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from outward.core import HostError, OutwardError, canonical_host
+from outward.core import DEFAULT_PORT, HostError, OutwardError, canonical_host
 from outward.credentials import CredentialStore
 from outward.gateway import Gateway, ProxyFront, ReverseFront, ReverseRoute
 
@@ -31,8 +31,6 @@ BACKLOG: Final = 1024
 
 DRAIN_TIME: Final = 30.0
 """Seconds that requests in flight get after SIGTERM; a second signal ends them at once."""
-
-DEFAULT_PORT: Final = {"https": 443, "http": 80}
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,10 +158,14 @@ class Server:
             (impatient if stop.is_set() else stop).set()
 
         with contextlib.ExitStack() as stack:
-            opened = [
-                (stack.enter_context(contextlib.closing(open_listener(a, authenticated=f.authenticates))), f)
-                for a, f in fronts
-            ]
+            opened: list[tuple[socket.socket, Front]] = []
+            for address, front in fronts:
+                sock = stack.enter_context(
+                    contextlib.closing(open_listener(address, authenticated=front.authenticates))
+                )
+                if address.startswith("unix:"):
+                    stack.callback(Path(address.removeprefix("unix:")).unlink, missing_ok=True)
+                opened.append((sock, front))
             async with self._gateway as gateway:
                 for signum in (signal.SIGTERM, signal.SIGINT):
                     loop.add_signal_handler(signum, on_stop)
@@ -183,9 +185,6 @@ class Server:
                 if not drained.done():
                     drained.cancel()
                     await gateway.close(0)
-        for name in names:
-            if name.startswith("unix:"):
-                Path(name.removeprefix("unix:")).unlink(missing_ok=True)
 
     def _on_reload(self) -> None:
         """All or nothing: a broken file leaves the old policy in force."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 import sys
 import time
 from datetime import UTC, datetime, timedelta
@@ -14,15 +13,13 @@ import click
 
 from outward.audit.reading import Reader, Record, Selection, joined
 from outward.cli.home import state_directory
-from outward.core import Code
+from outward.core import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 _POLL_SECONDS: Final = 0.25
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-_ALLOWABLE: Final = {Code.HOST_NOT_ALLOWED, Code.METHOD_NOT_ALLOWED, Code.PATH_NOT_ALLOWED}
-"""Refusals that a further `allow` would turn: nothing denied them, nothing allowed them either."""
 _STYLES: Final = {"allow": "green", "deny": "bold red", "ask": "yellow", "unfinished": "yellow", "note": "cyan"}
 _COLUMNS: Final = "{time:<15} {agent:<10} {verdict:<10} {status:>6} {took:>9} {size:>9}  {request}"
 _HEADING: Final = _COLUMNS.format(
@@ -129,14 +126,12 @@ def _request(fields: dict[str, Any]) -> str:
 
 
 def _hint(fields: dict[str, Any]) -> str:
-    """The command that would allow a refused request, if adding a rule would."""
-    request = f"{fields.get('method')} {fields.get('host')}{fields.get('path')}"
-    if fields["phase"] != "end" or fields.get("code") not in _ALLOWABLE:
+    """The command that would allow a refused request, if there is one."""
+    if fields["phase"] != "end" or fields.get("verdict") != "deny":
         return ""
-    if "*" in request or not request.isascii() or not request.isprintable():
-        # As a rule this would allow more than what was asked for: the asker may have had that in mind.
-        return ""
-    return f"outward policy allow {shlex.quote(request)}"
+    path = str(fields.get("path", "")).partition("?")[0]
+    known = [str(fields.get(name, "")) for name in ("code", "method", "scheme", "host")]
+    return Refusal(*known, int(fields.get("port") or 0), path).allow_command
 
 
 def _amount(value: Any, unit: str = "") -> str:

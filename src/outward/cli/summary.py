@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING, Final
-
-from outward.core import Code
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,9 +11,6 @@ if TYPE_CHECKING:
 
 MAX_REFUSALS: Final = 10
 
-ALLOWABLE: Final = frozenset({Code.HOST_NOT_ALLOWED, Code.METHOD_NOT_ALLOWED, Code.PATH_NOT_ALLOWED})
-"""Refusals that a rule would lift. For the others a command to allow them would be wrong, or not help."""
-
 _UNITS: Final = ("B", "KB", "MB", "GB", "TB")
 
 
@@ -24,20 +18,16 @@ def closing_lines(summary: Summary, session: str) -> Iterator[str]:
     """What happened, what was refused and how to allow it, where to read more."""
     refused = sum(summary.refused.values())
     requests = f"{summary.requests} request{'' if summary.requests == 1 else 's'}"
-    yield f"{requests}, {_size(summary.bytes_out)} sent, {_size(summary.bytes_in)} received, {refused} refused"
-    for (method, host, path, code), count in summary.refused.most_common(MAX_REFUSALS):
+    yield f"{requests}, {_size(summary.bytes_in)} sent, {_size(summary.bytes_out)} received, {refused} refused"
+    for refusal, count in summary.refused.most_common(MAX_REFUSALS):
         times = f" ({count} times)" if count > 1 else ""
-        yield f"  refused {_printable(f'{method} {host}{path}')}: {code}{times}"
-        if code in ALLOWABLE:
-            yield f"    to allow it: outward policy allow {shlex.quote(_printable(_rule(method, host, path)))}"
+        what = f"{refusal.method} {refusal.authority}{refusal.path}"
+        yield f"  refused {_printable(what)}: {refusal.code}{times}"
+        if refusal.allow_command:
+            yield f"    to allow it: {refusal.allow_command}"
     if len(summary.refused) > MAX_REFUSALS:
         yield f"  and {len(summary.refused) - MAX_REFUSALS} more"
     yield f"all of it: outward log --session {session}"
-
-
-def _rule(method: str, host: str, path: str) -> str:
-    """A refused CONNECT has no path: what would be asked through it is not known, reading is the modest guess."""
-    return f"GET,HEAD {host}/**" if method == "CONNECT" else f"{method} {host}{path}"
 
 
 def _printable(text: str) -> str:

@@ -1,7 +1,9 @@
 """The words that every room uses, and nothing that does I/O."""
 
 from outward.core.canonical import (
+    DEFAULT_PORT,
     CanonicalPath,
+    authority,
     canonical_authority,
     canonical_host,
     canonical_path,
@@ -20,12 +22,14 @@ from outward.core.errors import (
     UpstreamError,
 )
 from outward.core.event import Event
+from outward.core.refusal import Refusal
 from outward.core.request import Request
 from outward.core.rule import Action, Destination, Injection, Rule
 from outward.core.secret import Secret
 from outward.core.verdict import STATUS_OF_CODE, Code, Verdict
 
 __all__ = [
+    "DEFAULT_PORT",
     "STATUS_OF_CODE",
     "Action",
     "CanonicalPath",
@@ -39,12 +43,14 @@ __all__ = [
     "OutwardError",
     "PolicyError",
     "Problem",
+    "Refusal",
     "Request",
     "Rule",
     "Secret",
     "SecretUnavailable",
     "UpstreamError",
     "Verdict",
+    "authority",
     "canonical_authority",
     "canonical_host",
     "canonical_path",

@@ -99,6 +99,15 @@ def canonical_authority(authority: str, default_port: int | None) -> tuple[str, 
     return canonical_host(host), port
 
 
+DEFAULT_PORT: Final = {"https": 443, "http": 80}
+
+
+def authority(host: str, port: int, scheme: str) -> str:
+    """``host[:port]`` of a canonical host: brackets for IPv6, the port only where it is not the scheme's own."""
+    name = f"[{host}]" if ":" in host else host
+    return name if port == DEFAULT_PORT.get(scheme) else f"{name}:{port}"
+
+
 class CanonicalPath(NamedTuple):
     """``path`` is what is matched and sent; ``folded`` is how a careless server might read it (:func:`fold_path`)."""
 

@@ -54,7 +54,7 @@ class Scrubber:
     def __bool__(self) -> bool:
         return bool(self._table)
 
-    def bytes(self, data: bytes) -> bytes:
+    def octets(self, data: bytes) -> bytes:
         """``data`` with every value replaced. ``data`` must be whole: see :class:`Stream` for pieces."""
         for needle, fake in self._table:
             if needle in data:
@@ -102,7 +102,7 @@ class Stream:
         """What may be passed on now."""
         if self._held:
             data = self._held + data
-        data = self._scrubber.bytes(data)
+        data = self._scrubber.octets(data)
         held = self._scrubber.held_back(data)
         if not held:
             self._held = b""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import shlex
 from dataclasses import dataclass
 from typing import Final
 
-from outward.core import STATUS_OF_CODE, Code
+from outward.core import STATUS_OF_CODE, Code, Refusal
 
 _REASON: Final = {
     # The reason phrase of each status that we answer ourselves; clients of HTTP/1.1 expect one.
@@ -40,10 +39,6 @@ _MESSAGE: Final = {
     Code.UPSTREAM_TLS: "could not be delivered: the server's certificate or TLS is not acceptable.",
 }
 
-_CAN_BE_ALLOWED: Final = frozenset(
-    {Code.HOST_NOT_ALLOWED, Code.PORT_NOT_ALLOWED, Code.METHOD_NOT_ALLOWED, Code.PATH_NOT_ALLOWED}
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Denial:
@@ -51,7 +46,9 @@ class Denial:
 
     code: Code
     method: str = ""
+    scheme: str = "https"
     host: str = ""
+    port: int = 443
     path: str = ""
     rule: str = ""
     detail: str = ""
@@ -64,7 +61,9 @@ class Denial:
 
     def body(self) -> bytes:
         """The JSON document."""
-        message = f"{self.method} {self.host}{self.path} {_MESSAGE.get(self.code, 'is refused.')}".strip()
+        refusal = Refusal(self.code, self.method, self.scheme, self.host, self.port, self.path)
+        what = f"{self.method} {refusal.authority}{self.path}".strip()
+        message = f"{what} {_MESSAGE.get(self.code, 'is refused.')}".strip()
         error = {
             "type": "outward_denied",
             "code": str(self.code),
@@ -75,17 +74,11 @@ class Denial:
         }
         if self.rule:
             error["rule"] = self.rule
-        hint = self.hint or self._policy_hint()
+        command = refusal.allow_command
+        hint = self.hint or (f"Ask the person running you to allow it: {command}" if command else "")
         if hint:
             error["hint"] = hint
         return json.dumps({"error": error}).encode() + b"\n"
-
-    def _policy_hint(self) -> str:
-        if self.code not in _CAN_BE_ALLOWED:
-            return ""
-        what = f"GET {self.host}/**" if self.method == "CONNECT" else f"{self.method} {self.host}{self.path}"
-        # Quoted: the path comes from the sandbox, and the person will paste this into a shell.
-        return f"Ask the person running you to allow it: outward policy allow {shlex.quote(what)}"
 
     def response(self, *, head_only: bool = False, close: bool = False) -> bytes:
         """The whole HTTP/1.1 answer; without body where the request was HEAD."""

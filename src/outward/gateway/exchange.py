@@ -31,7 +31,7 @@ from outward.gateway.denial import Denial
 from outward.gateway.dial import DialError
 from outward.gateway.http1 import CHUNKED, RequestHead, ResponseHead, body_reader, chunk
 from outward.gateway.record import Outcome, end_event, shown_path, start_event
-from outward.gateway.rewrite import authority, request_head, response_head, trailer_section
+from outward.gateway.rewrite import request_head, response_head, trailer_section
 from outward.gateway.routes import HostMismatch
 from outward.gateway.upstream import PoolKey, UpstreamConnection
 
@@ -92,7 +92,9 @@ class Exchange:
         self._started: Final = gateway.clock()
         self._reader: Final = body_reader(head.length, ClientError)
         self._close_after = not head.keep_alive
-        self._request: Request | None = None
+        # What is known before the request is: the connection's origin. Step 4 completes it.
+        scheme, host, port = client.route.origin
+        self._request = Request(client.agent, head.method, scheme, host, port, "", "")
         self._verdict: Verdict | None = None
         self._upstream: UpstreamConnection | None = None
         self._task: asyncio.Task[None] | None = None
@@ -185,7 +187,6 @@ class Exchange:
         self.client.resume_reading()
 
     def _pool_key(self) -> PoolKey:
-        assert self._request is not None
         return self.client.agent, self._destination, self._request.host
 
     async def _dial(self) -> UpstreamConnection:
@@ -200,7 +201,6 @@ class Exchange:
         return upstream
 
     def _send(self, upstream: UpstreamConnection) -> None:
-        assert self._request is not None
         self._upstream = upstream
         self._address = upstream.address
         head = request_head(self._head, self._request, self._injector)
@@ -306,7 +306,7 @@ class Exchange:
         self._first_byte = self.gateway.clock()
         if done and not trailers:
             # The whole answer is here: scrub it whole, announce its true length.
-            body = scrubber.bytes(payload) if scrubber is not None and payload else payload
+            body = scrubber.octets(payload) if scrubber is not None and payload else payload
             has_no_body = self._head.method == "HEAD" or head.status in {204, 304}
             announced = length if has_no_body else len(body)
         else:
@@ -416,8 +416,10 @@ class Exchange:
         denial = Denial(
             code,
             method=head.method,
-            host=authority(request.host, request.port, request.scheme) if request else "",
-            path=request.path if request else "",
+            scheme=request.scheme,
+            host=request.host,
+            port=request.port,
+            path=request.path,
             rule=verdict.rule if verdict else "",
             detail=detail,
             hint=hint,
@@ -464,7 +466,6 @@ class Exchange:
     def _record_start(self) -> None:
         """Before anything is forwarded. Raises :class:`JournalUnavailable`."""
         request, verdict = self._request, self._verdict
-        assert request is not None
         assert verdict is not None
         self._shown = shown_path(request.path, request.query, self._ruleset.store)
         self.gateway.journal.append(
@@ -478,9 +479,7 @@ class Exchange:
         self._ended = True
         now = self.gateway.clock()
         request, verdict = self._request, self._verdict
-        if request is None:
-            request = Request(self.client.agent, self._head.method, "", "", 0, "", "")
-        elif not self._shown:
+        if not self._shown:
             self._shown = shown_path(request.path, request.query, self._ruleset.store)
         outcome = Outcome(
             status if status is not None else self._status,

@@ -225,8 +225,7 @@ class _Connect:
         await asyncio.get_running_loop().sock_sendall(self._sock, data)
 
     async def _refuse(self, code: Code, detail: str, rule: str = "") -> None:
-        host = self._host if self._port in {443, 0} else f"{self._host}:{self._port}"
-        denial = Denial(code, method="CONNECT", host=host, rule=rule, detail=detail)
+        denial = Denial(code, method="CONNECT", host=self._host, port=self._port, rule=rule, detail=detail)
         self._record(denial, error=detail or None)
         await self._send(denial.response())
 

@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
-from outward.core import ClientError, Code, Event, JournalUnavailable
+from outward.core import ClientError, Code, Event, JournalUnavailable, Refusal
 from outward.credentials import Injector
 from outward.credentials.injector import find_leak
 from outward.gateway.dial import Dialler
@@ -42,9 +42,11 @@ class Summary:
 
     requests: int = 0
     bytes_in: int = 0
+    """Octets of bodies from the clients."""
     bytes_out: int = 0
-    refused: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
-    """How often (method, host, path, code) was refused; bounded, the rest is in the journal."""
+    """Octets of bodies to the clients."""
+    refused: Counter[Refusal] = field(default_factory=Counter)
+    """How often each request was refused; bounded, the rest is in the journal."""
 
 
 MAX_REFUSED: Final = 1000
@@ -174,7 +176,10 @@ class Gateway:
         summary.bytes_out += event.bytes_out or 0
         if event.verdict == "deny" and len(summary.refused) < MAX_REFUSED:
             path = (event.path or "").partition("?")[0]
-            summary.refused[event.method or "", event.host or "", path, event.code or ""] += 1
+            refusal = Refusal(
+                event.code or "", event.method or "", event.scheme or "", event.host or "", event.port or 0, path
+            )
+            summary.refused[refusal] += 1
         try:
             self.journal.append(event)
         except JournalUnavailable as error:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from outward.core import authority
 from outward.gateway.http1 import CHUNKED, HOP_BY_HOP
 
 if TYPE_CHECKING:
@@ -36,12 +37,6 @@ NOT_ANSWERED: Final = HOP_BY_HOP | {
 
 _WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
 """Methods for which an empty body is announced too (RFC 9110 §8.6)."""
-
-
-def authority(host: str, port: int, scheme: str) -> str:
-    """The Host field's value: brackets for IPv6, the port only where it is not the scheme's own."""
-    name = f"[{host}]" if ":" in host else host
-    return name if port == (443 if scheme == "https" else 80) else f"{name}:{port}"
 
 
 def request_head(head: RequestHead, request: Request, injector: Injector) -> bytes:

@@ -9,12 +9,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from outward.core import ClientError, canonical_authority
+from outward.core import DEFAULT_PORT, ClientError, canonical_authority
 
 if TYPE_CHECKING:
     from outward.gateway.http1 import RequestHead
-
-DEFAULT_PORT: Final = {"https": 443, "http": 80}
 
 
 class HostMismatch(ClientError):
@@ -32,7 +30,12 @@ class Target(NamedTuple):
 
 
 class Route(Protocol):
-    """Turns a request head into its target."""
+    """Turns a request head into its target. ``origin`` is scheme, host and port as far as the connection tells."""
+
+    @property
+    def origin(self) -> tuple[str, str, int]:
+        """Scheme, host and port; empty where only the request tells."""
+        ...
 
     def resolve(self, head: RequestHead) -> Target:
         """Raises :class:`ClientError` or :class:`HostMismatch`."""
@@ -59,7 +62,8 @@ class TunnelRoute:
         self.scheme: Final = scheme
         self.host: Final = host
         self.port: Final = port
-        self.sni = sni
+        self.sni: Final = sni
+        self.origin: Final = (scheme, host, port)
 
     def resolve(self, head: RequestHead) -> Target:
         """Origin-form only (RFC 9112 §3.2.1)."""
@@ -74,6 +78,8 @@ class TunnelRoute:
 
 class ProxyRoute:
     """Plain HTTP sent to us as a proxy: absolute-form (RFC 9112 §3.2.2)."""
+
+    origin: Final = ("http", "", 0)
 
     def resolve(self, head: RequestHead) -> Target:
         """Only ``http://``; https comes through CONNECT."""
@@ -106,6 +112,7 @@ class ReverseRoute:
         self.host: Final = host
         self.port: Final = port
         self.prefix: Final = prefix.rstrip("/")
+        self.origin: Final = (scheme, host, port)
 
     def resolve(self, head: RequestHead) -> Target:
         """Origin-form only."""

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from outward.core import Action, Code
+from outward.core import Action, Code, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from outward.core import Destination, Injection, Request, Verdict
 
-_DEFAULT_PORT: Final = {"https": 443, "http": 80}
 
 _REASON: Final = {
     # Why, for each code that a policy can give.
@@ -24,9 +23,6 @@ _REASON: Final = {
     Code.APPROVAL_DENIED: "a person must approve it",
     Code.MALFORMED_REQUEST: "it cannot be read in exactly one way",
 }
-_CAN_BE_ALLOWED: Final = frozenset(
-    {Code.HOST_NOT_ALLOWED, Code.PORT_NOT_ALLOWED, Code.METHOD_NOT_ALLOWED, Code.PATH_NOT_ALLOWED}
-)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,15 +27,15 @@ def in_pieces(one: Scrubber, data: bytes, cuts: list[int]) -> bytes:
 
 
 def test_plain() -> None:
-    assert scrubber().bytes(b"a" + VALUE + b"b") == b"a" + STAND_IN + b"b"
-    assert Scrubber([(b"another", b"x" * 7)]).bytes(b"a" + VALUE + b"b") == b"a" + VALUE + b"b"
+    assert scrubber().octets(b"a" + VALUE + b"b") == b"a" + STAND_IN + b"b"
+    assert Scrubber([(b"another", b"x" * 7)]).octets(b"a" + VALUE + b"b") == b"a" + VALUE + b"b"
 
 
 @pytest.mark.parametrize("urlsafe", [False, True])
 @given(before=st.binary(max_size=5), after=st.binary(max_size=5))
 def test_base64_at_every_alignment(urlsafe: bool, before: bytes, after: bytes) -> None:
     encoded = (urlsafe_b64encode if urlsafe else b64encode)(before + VALUE + after)
-    clean = scrubber().bytes(encoded)
+    clean = scrubber().octets(encoded)
     assert len(clean) == len(encoded)
     # Whoever decodes it does not get the value, nor any long part of it.
     assert VALUE[12:-2] not in b64decode(clean, altchars=b"-_" if urlsafe else None)
@@ -45,7 +45,7 @@ def test_base64_at_every_alignment(urlsafe: bool, before: bytes, after: bytes) -
 def test_cuts_make_no_difference(before: bytes, after: bytes, cuts: list[int]) -> None:
     data = before + VALUE + after + VALUE
     one = scrubber()
-    assert in_pieces(one, data, cuts) == one.bytes(data)
+    assert in_pieces(one, data, cuts) == one.octets(data)
     assert VALUE not in in_pieces(one, data, cuts)
 
 
@@ -64,7 +64,7 @@ def test_no_more_is_held_back_than_may_be_a_value() -> None:
 
 def test_the_longer_of_two_values_goes_as_a_whole() -> None:
     one = Scrubber([(b"secret-1", b"PPPPPPPP"), (b"secret-1-and-more", b"QQQQQQQQQQQQQQQQQ")])
-    assert one.bytes(b"secret-1-and-more") == b"Q" * 17
+    assert one.octets(b"secret-1-and-more") == b"Q" * 17
 
 
 @pytest.mark.parametrize(("length", "kept"), [(len(VALUE), True), (5, False)])

@@ -137,7 +137,7 @@ def test_a_secret_never_shows_itself() -> None:
         "%s" % secret,
         str([secret]),
         str({"a": secret}),
-    ):  # noqa: UP031
+    ):
         assert "value-1" not in shown
         assert "key" in shown
     for refuse in (pickle.dumps, copy.copy, copy.deepcopy):

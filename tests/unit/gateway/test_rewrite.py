@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from outward.core import Destination, Injection, Request
+from outward.core import Destination, Injection, Request, authority
 from outward.credentials import CredentialStore, Injector, Scrubber
 from outward.gateway.http1 import parse_request, parse_response
-from outward.gateway.rewrite import authority, masked_query, request_head, response_head, trailer_section
+from outward.gateway.rewrite import masked_query, request_head, response_head, trailer_section
 from outward.policy import SecretSpec
 
 SPECS = {"key": SecretSpec("key", "env", "KEY", None, None, "PLACEHOLDER-1")}

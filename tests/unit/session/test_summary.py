@@ -3,11 +3,14 @@ from __future__ import annotations
 from collections import Counter
 
 from outward.cli.summary import closing_lines
+from outward.core import Refusal
 from outward.gateway import Summary
 
 
 def lines(refused: dict[tuple[str, str, str, str], int]) -> list[str]:
-    return list(closing_lines(Summary(12, 3_400_000, 999, Counter(refused)), "20261121T064426-1a62d309"))
+    """``refused`` is (method, host, path, code) and how often."""
+    counted = {Refusal(code, m, "https", h, 443, path): n for (m, h, path, code), n in refused.items()}
+    return list(closing_lines(Summary(12, 999, 3_400_000, Counter(counted)), "20261121T064426-1a62d309"))
 
 
 def test_totals_and_where_to_read_more():
@@ -39,4 +42,15 @@ def test_at_most_ten_are_listed():
 def test_words_from_inside_cannot_steer_the_terminal_or_the_shell():
     found = "\n".join(lines({("GET", "h.example", "/\x1b[2J'; rm -rf ~; '", "path_not_allowed"): 1}))
     assert "\x1b" not in found
-    assert """'GET h.example/?[2J'"'"'; rm -rf ~; '"'"''""" in found
+    assert "policy allow" not in found, "nothing is suggested that does not print"
+    quoted = "\n".join(lines({("GET", "h.example", "/'; rm -rf ~; '", "path_not_allowed"): 1}))
+    assert """'GET h.example/'"'"'; rm -rf ~; '"'"''""" in quoted
+
+
+def test_a_star_from_inside_cannot_widen_the_suggestion():
+    assert not any("policy allow" in line for line in lines({("GET", "h.example", "/**", "path_not_allowed"): 1}))
+
+
+def test_another_port_and_scheme_are_in_the_suggestion():
+    refusal = Refusal("port_not_allowed", "GET", "http", "h.example", 8080, "/x")
+    assert refusal.allow_command == "outward policy allow 'GET http://h.example:8080/x'"
