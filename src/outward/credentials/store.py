@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -12,6 +11,7 @@ from outward.credentials.placeholders import make_placeholder
 from outward.credentials.sources import SOURCES
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Mapping
 
     from outward.policy import SecretSpec
@@ -82,6 +82,8 @@ class CredentialStore:
         ready = self.cached(name)
         if ready is not None:
             return ready
+        import asyncio  # here: placeholders are made before there is a loop, and `outward run` has to start quickly
+
         flight = self._flights.get(name)
         if flight is None:
             flight = asyncio.get_running_loop().create_task(self._fetch(self._specs[name]))

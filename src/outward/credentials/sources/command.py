@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Final
 
 from outward.core import SecretUnavailable
@@ -18,6 +17,8 @@ TIME_LIMIT: Final = 60.0
 
 async def fetch(spec: SecretSpec, environment: Mapping[str, str]) -> bytes:
     """What the program prints. Its errors are not repeated: some programs print secrets there."""
+    import asyncio  # here: whoever has no such secret starts without it
+
     argv = spec.argument
     if not isinstance(argv, tuple) or not argv:
         raise SecretUnavailable(spec.name, "the command is empty")
