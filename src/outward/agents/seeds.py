@@ -10,9 +10,8 @@ import json
 import os
 import stat
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from outward.core import HostError
 
@@ -26,8 +25,7 @@ _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-@dataclass(frozen=True, slots=True)
-class Seeding:
+class Seeding(NamedTuple):
     """What a seed may depend on: the ``directory`` that the agent starts in, and the ``placeholders`` that it is given,
     by environment variable."""
 
@@ -35,8 +33,7 @@ class Seeding:
     placeholders: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Seed:
+class Seed(NamedTuple):
     """A JSON file, by its path below the home. ``content`` gives what it must hold."""
 
     path: str

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """A program to start inside the cage, with an empty environment.
 
     ``argv[0]`` is an absolute path. ``stdio`` are the descriptors that become 0, 1 and 2; ``inherit`` are further ones that

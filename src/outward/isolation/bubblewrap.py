@@ -10,8 +10,7 @@ import os
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from outward.core import HostError
 from outward.isolation.system import HOSTNAME, UID
@@ -28,8 +27,7 @@ _SYSTEM_PATH: Final = "/usr/bin:/bin:/usr/local/bin"
 _INSTALL: Final = "Install bubblewrap with the system's package manager (package `bubblewrap`)."
 
 
-@dataclass(frozen=True, slots=True)
-class Launch:
+class Launch(NamedTuple):
     """A command and all that it gets.
 
     ``operations`` build the file system, in order. ``environment`` is the whole of it. ``directory`` is where the command
@@ -43,8 +41,7 @@ class Launch:
     terminal: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Bubblewrap:
+class Bubblewrap(NamedTuple):
     """The installed tool: its absolute ``path`` and whether it can forbid further user namespaces."""
 
     path: str

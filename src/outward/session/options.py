@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,8 +12,7 @@ if TYPE_CHECKING:
     from outward.policy import Policy
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """``agent`` is the identity in the policy and the journal, and names the home. ``environment`` and ``home`` are the
     caller's. ``state`` is the state directory; ``config`` is where the user's policy lives. ``timeout`` is in seconds.
     ``terminal`` says that standard input and output are a terminal, which the command then gets one of its own for.

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from outward.agents import Seeding, plant
 from outward.core import HostError
@@ -37,8 +36,7 @@ class CommandUnavailable(HostError):
         self.status = status
 
 
-@dataclass(frozen=True, slots=True)
-class Preparation:
+class Preparation(NamedTuple):
     """All that a session needs to start. ``notes`` are lines for the person who runs it."""
 
     bubblewrap: Bubblewrap

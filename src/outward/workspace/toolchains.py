@@ -8,12 +8,12 @@ directory, or anything as wide, is never a root.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from pathlib import PurePath
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
 BIN_NAMES: Final = frozenset({"bin", "sbin", "shims", "condabin", "libexec"})
 MARKERS: Final = ("lib", "lib64", "libexec", "pyvenv.cfg", "versions", "installs", "conda-meta")
@@ -45,15 +45,14 @@ _MAX_LINKS: Final = 40
 _SHEBANG_LIMIT: Final = 256
 
 
-@dataclass(frozen=True, slots=True)
-class Toolchains:
+class Toolchains(NamedTuple):
     """``path`` are the PATH directories that exist inside, ``roots`` what to show, ``links`` symbolic links to make again
     (path to text), ``variables`` what programs must be told."""
 
     path: tuple[str, ...] = ()
     roots: tuple[str, ...] = ()
-    links: dict[str, str] = field(default_factory=dict)
-    variables: dict[str, str] = field(default_factory=dict)
+    links: Mapping[str, str] = MappingProxyType({})
+    variables: Mapping[str, str] = MappingProxyType({})
 
 
 def discover(path: str, home: str, covered: Callable[[str], bool]) -> Toolchains:

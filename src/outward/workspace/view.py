@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -12,7 +11,7 @@ from outward.workspace.scan import INSTALLED, Found, Hidden, Scanner
 from outward.workspace.toolchains import Toolchains, discover, interpreter, is_below
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
 SYSTEM_PATH: Final = ("/usr/local/bin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/sbin", "/sbin")
 """What PATH always ends with."""
@@ -31,8 +30,7 @@ class Exposure(NamedTuple):
     writable: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """What a session asks for. Paths are absolute.
 
     ``search_path`` and ``home`` are the caller's. ``concealed`` are paths that no agent may ever see or replace: the state
@@ -52,18 +50,17 @@ class Wanted:
     concealed: tuple[Path, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(NamedTuple):
     """What is seen. Parents come before what lies in them, so that the order is the order of mounting."""
 
     workspace: str
     exposures: tuple[Exposure, ...]
     hidden: tuple[Hidden, ...]
     fixed: tuple[str, ...]
-    links: dict[str, str]
+    links: Mapping[str, str]
     path: tuple[str, ...]
-    variables: dict[str, str]
-    system: tuple[str, ...] = field(default=())
+    variables: Mapping[str, str]
+    system: tuple[str, ...] = ()
 
     def sees(self, path: str) -> bool:
         """Whether the file at ``path``, all links followed, is there inside."""
