@@ -130,8 +130,8 @@ def _hint(fields: dict[str, Any]) -> str:
     if fields["phase"] != "end" or fields.get("verdict") != "deny":
         return ""
     path = str(fields.get("path", "")).partition("?")[0]
-    known = [str(fields.get(name, "")) for name in ("code", "method", "scheme", "host")]
-    return Refusal(*known, int(fields.get("port") or 0), path).allow_command
+    code, method, scheme, host = (str(fields.get(name, "")) for name in ("code", "method", "scheme", "host"))
+    return Refusal(code, method, scheme, host, int(fields.get("port") or 0), path).allow_command
 
 
 def _amount(value: Any, unit: str = "") -> str:

@@ -218,7 +218,6 @@ class _Connect:
             self._record(Denial(Code.HOST_MISMATCH), error=str(error))
             raise
         tunnel.join(address)
-        tunnel.server.transport.resume_reading()
         return True
 
     async def _send(self, data: bytes) -> None:

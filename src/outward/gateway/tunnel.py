@@ -22,7 +22,8 @@ class TunnelEnd(asyncio.Protocol):
     def __init__(self, tunnel: Tunnel, *, from_client: bool) -> None:
         self._tunnel: Final = tunnel
         self._from_client: Final = from_client
-        self.peer: TunnelEnd | None = None
+        self.peer: TunnelEnd
+        self.ended = False
         self.transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -34,15 +35,15 @@ class TunnelEnd(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Passes it on."""
         self._tunnel.count(len(data), from_client=self._from_client)
-        if self.peer is not None:
-            self.peer.transport.write(data)
+        self.peer.transport.write(data)
 
     def eof_received(self) -> bool:
         """Half-closes the other side (TLS inside may still have something to say)."""
-        if self.peer is not None and self.peer.transport.can_write_eof():
-            self.peer.transport.write_eof()
-            return True
-        return False
+        self.ended = True
+        if self.peer.ended or not self.peer.transport.can_write_eof():
+            return False
+        self.peer.transport.write_eof()
+        return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Ends the tunnel."""
@@ -50,12 +51,12 @@ class TunnelEnd(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """This side is slow: the other waits."""
-        if self.peer is not None:
+        if not self.peer.transport.is_closing():
             self.peer.transport.pause_reading()
 
     def resume_writing(self) -> None:
         """This side has caught up."""
-        if self.peer is not None and not self.peer.transport.is_closing():
+        if not self.peer.transport.is_closing():
             self.peer.transport.resume_reading()
 
 
@@ -76,12 +77,17 @@ class Tunnel:
         self._closed = False
         self.client: Final = TunnelEnd(self, from_client=True)
         self.server: Final = TunnelEnd(self, from_client=False)
+        # Joined from the start: the client's end receives as soon as it is attached. The server's is held until join().
+        self.client.peer, self.server.peer = self.server, self.client
 
     def join(self, address: str) -> None:
         """Both ends are connected: let the octets flow."""
         self._address = address
-        self.client.peer, self.server.peer = self.server, self.client
+        if self._closed:  # the server has gone while the client said hello
+            self.client.transport.close()
+            return
         self._gateway.joined(self)
+        self.server.transport.resume_reading()
 
     def count(self, octets: int, *, from_client: bool) -> None:
         """Notes what passed."""

@@ -16,9 +16,10 @@ from outward.policy import SecretSpec
 
 if TYPE_CHECKING:
     from pathlib import Path
+from typing import Any
 
 
-def spec(source: str, argument: object, ttl: float | None = None, **more: str | None) -> SecretSpec:
+def spec(source: Any, argument: Any, ttl: float | None = None, **more: str | None) -> SecretSpec:
     return SecretSpec("key", source, argument, ttl, more.get("expose"), more.get("placeholder"))
 
 
@@ -134,7 +135,6 @@ def test_a_secret_never_shows_itself() -> None:
         str(secret),
         f"{secret}",
         f"{secret!r}",
-        "%s" % secret,
         str([secret]),
         str({"a": secret}),
     ):
@@ -142,7 +142,7 @@ def test_a_secret_never_shows_itself() -> None:
         assert "key" in shown
     for refuse in (pickle.dumps, copy.copy, copy.deepcopy):
         with pytest.raises(TypeError, match="key"):
-            refuse(secret)  # type: ignore[operator]
+            refuse(secret)
     assert not hasattr(secret, "__dict__")
 
 
