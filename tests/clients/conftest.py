@@ -48,7 +48,7 @@ class Desk:
             allow: [{", ".join(f'"{rule}"' for rule in rules)}]
             inject: [{inject}]
         """
-        self.caller.file(self.policy, textwrap.dedent(text) + textwrap.dedent(more))
+        self.caller.file(self.policy, textwrap.dedent(text) + more)
 
     def inside(self, line: str, *, stdin: str = "", agent: str = AGENT) -> subprocess.CompletedProcess[str]:
         """A line of shell in the sandbox."""
