@@ -150,6 +150,11 @@ def test_a_dry_run_prints_the_steps_and_starts_nothing(caller):
     assert not (caller.state / "journal").exists()
 
 
+def test_names_of_files_cannot_steer_the_terminal(caller):
+    caller.file(caller.workspace / "\x1b[2J.env", "SECRET=1")
+    assert "?[2J.env" in caller.outward("run", "--dry-run", "--", "true").stdout
+
+
 @pytest.mark.needs("curl")
 def test_the_summary_names_what_was_refused_and_the_journal_has_it(caller):
     done = caller.outward("run", "--", "curl", "-sS", "https://refused.example/secret")

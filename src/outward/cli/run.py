@@ -12,7 +12,7 @@ import click
 from outward.agents import PROFILES, profile_of
 from outward.cli.home import state_directory
 from outward.cli.policy_file import load_policy
-from outward.cli.summary import closing_lines
+from outward.cli.summary import closing_lines, printable
 from outward.core import HostError
 from outward.session import CommandUnavailable, Options, assemble, run
 
@@ -98,7 +98,7 @@ def command(
     try:
         if dry_run:
             for line in assemble(options).preparation.describe():
-                click.echo(line)
+                click.echo(printable(line))
             return 0
         outcome = run(options, _say)
     except CommandUnavailable as error:

@@ -22,7 +22,7 @@ def closing_lines(summary: Summary, session: str) -> Iterator[str]:
     for refusal, count in summary.refused.most_common(MAX_REFUSALS):
         times = f" ({count} times)" if count > 1 else ""
         what = f"{refusal.method} {refusal.authority}{refusal.path}"
-        yield f"  refused {_printable(what)}: {refusal.code}{times}"
+        yield f"  refused {printable(what)}: {refusal.code}{times}"
         if refusal.allow_command:
             yield f"    to allow it: {refusal.allow_command}"
     if len(summary.refused) > MAX_REFUSALS:
@@ -30,8 +30,8 @@ def closing_lines(summary: Summary, session: str) -> Iterator[str]:
     yield f"all of it: outward log --session {session}"
 
 
-def _printable(text: str) -> str:
-    """Without what would move the cursor: the words come from inside the sandbox."""
+def printable(text: str) -> str:
+    """Without what would move the cursor: the words come from inside the sandbox, or are names of files in there."""
     return "".join(character if character.isprintable() else "?" for character in text)
 
 

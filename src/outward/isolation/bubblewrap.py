@@ -24,6 +24,10 @@ OLDEST: Final = (0, 5)
 """The first version with ``--perms``."""
 
 _SYSTEM_PATH: Final = "/usr/bin:/bin:/usr/local/bin"
+_CONTAINER: Final = (
+    "In a container it needs user namespaces and an unmasked /proc "
+    "(docker: --security-opt seccomp=unconfined --security-opt systempaths=unconfined)."
+)
 _INSTALL: Final = "Install bubblewrap with the system's package manager (package `bubblewrap`)."
 
 
@@ -104,7 +108,7 @@ def probe(bubblewrap: Bubblewrap) -> None:
     )
     if trial.returncode != 0:
         said = trial.stderr.strip().removeprefix("bwrap: ") or f"exit status {trial.returncode}"
-        raise HostError(f"bubblewrap does not work on this machine: {said}")
+        raise HostError(f"bubblewrap does not work on this machine: {said}", hint=_CONTAINER)
 
 
 def _version(path: str) -> tuple[int, ...]:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from outward.audit import Journal
 from outward.cage import Cage, Command
+from outward.core import HostError
 from outward.credentials import CredentialStore
 from outward.isolation import seccomp
+from outward.isolation.bubblewrap import probe
 from outward.pki import Authority
 from outward.session.preparation import Preparation, prepare
 from outward.session.signals import held
@@ -76,6 +78,12 @@ def run(options: Options, note: Callable[[str], None]) -> Outcome:
         from outward.session.serving import serve
 
         code, summary = serve(options, parts, journal, cage, status, terminal)
+    if code is None:
+        probe(parts.preparation.bubblewrap)
+        raise HostError(
+            "the sandbox could not be built, so nothing was run",
+            hint="bubblewrap's message is above; `outward run --dry-run` shows the steps.",
+        )
     return Outcome(code, session, summary)
 
 

@@ -22,15 +22,18 @@ if TYPE_CHECKING:
 
 def serve(
     options: Options, parts: Parts, journal: Journal, cage: Cage, status: int, terminal: Terminal | None
-) -> tuple[int, Summary]:
-    """Serves the cage until its command ends: the exit status, and what the gateway has counted."""
+) -> tuple[int | None, Summary]:
+    """Serves the cage until its command ends: its exit status, and what the gateway has counted.
+
+    The status is ``None`` when the sandbox could not be built.
+    """
     gateway = Gateway(policy=options.policy, store=parts.store, authority=parts.authority, journal=journal)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         code = runner.run(_serve(gateway, cage, status, terminal, options))
     return code, gateway.summary
 
 
-async def _serve(gateway: Gateway, cage: Cage, status: int, terminal: Terminal | None, options: Options) -> int:
+async def _serve(gateway: Gateway, cage: Cage, status: int, terminal: Terminal | None, options: Options) -> int | None:
     async with gateway:
         for listener in cage.listeners:
             gateway.listen_on(listener, ProxyFront(options.agent))

@@ -10,7 +10,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from outward.core import HostError
 from outward.session.signals import FORWARDED
 
 if TYPE_CHECKING:
@@ -61,22 +60,14 @@ class Supervisor:
         self._loop.remove_reader(self._status)
         os.close(self._process)
 
-    async def wait(self) -> int:
-        """Waits for the end; the exit status as a shell would give it.
-
-        Raises :class:`HostError` when the sandbox could not be built: bubblewrap has then said why on standard error.
-        """
+    async def wait(self) -> int | None:
+        """Waits for the end; the exit status as a shell would give it, ``None`` when the sandbox could not be built."""
         await self._ended.wait()
         self._on_status()
         self._cage.wait()
         if self._result is not None:
             return self._result
-        if (code := self._report.get("exit-code")) is not None:
-            return int(code)
-        raise HostError(
-            "the sandbox could not be built, so nothing was run",
-            hint="bubblewrap's message is above; `outward run --dry-run` shows the steps.",
-        )
+        return self._report.get("exit-code")
 
     def _on_end(self) -> None:
         self._loop.remove_reader(self._process)

@@ -140,6 +140,22 @@ class TestFind:
         assert caught.value.hint
 
 
+class TestProbe:
+    def tool(self, directory: Path, script: str) -> Bubblewrap:
+        file = directory / "bwrap"
+        file.write_text(f"#!/bin/sh\n{script}\n")
+        file.chmod(0o755)
+        return Bubblewrap(str(file), "/usr/bin/setsid", disable_userns=False)
+
+    def test_one_that_works_says_nothing(self, tmp_path):
+        bubblewrap.probe(self.tool(tmp_path, "exit 0"))
+
+    def test_one_that_does_not_is_quoted(self, tmp_path):
+        tool = self.tool(tmp_path, "echo 'bwrap: No permissions to create new namespace' >&2; exit 1")
+        with pytest.raises(HostError, match="machine: No permissions to create new namespace"):
+            bubblewrap.probe(tool)
+
+
 class TestProps:
     def test_they_are_written_once_and_repaired(self, tmp_path):
         props = system.Props(tmp_path / "view", {"wgetrc": "a\n"})
