@@ -639,9 +639,14 @@ def test_passthrough_checks_host_and_sni(serve: Callable[..., Serve], api: Upstr
             client.start_tls(str(ca_file), "evil.test")
     assert len(api.seen) == 1
     _until(lambda: len(gateway.journal()) == 4)
-    records = [(r["phase"], r["kind"], r["verdict"]) for r in gateway.journal()]
-    assert ("start", "tunnel", "allow") in records
-    assert ("end", "connect", "deny") in records
+    records = sorted((r["id"], r["phase"], r["kind"], r["verdict"], r.get("code")) for r in gateway.journal())
+    first, second = (record[0] for record in (records[0], records[-1]))
+    assert records == [
+        (first, "end", "tunnel", "allow", None),
+        (first, "start", "tunnel", "allow", None),
+        (second, "end", "tunnel", "deny", "host_mismatch"),
+        (second, "start", "tunnel", "allow", None),
+    ]
 
 
 def test_websocket(serve: Callable[..., Serve], upstream: Callable[..., Upstream]) -> None:

@@ -201,7 +201,8 @@ class _Connect:
             gateway.journal.append(start_event(identity, "tunnel", request, verdict, "", ()))
             _, address = await gateway.dialler.open(destination, self._host, lambda: tunnel.server, tls=False)
         except DialError as error:
-            await self._refuse(error.code, error.message, verdict.rule)
+            tunnel.refuse(error.code, error.message)
+            await self._send(self._denial(error.code, error.message, verdict.rule).response())
             return False
         except JournalUnavailable as error:
             await self._refuse(Code.JOURNAL_UNAVAILABLE, error.message)
@@ -213,9 +214,8 @@ class _Connect:
             if hello.sni != self._host and not (hello.sni is None and is_address(self._host)):
                 raise ClientError(f"TLS names {hello.sni}, the connection was opened to {self._host}")
             await asyncio.get_running_loop().connect_accepted_socket(lambda: tunnel.client, self._sock)
-        except (OutwardError, OSError, TimeoutError) as error:
-            tunnel.server.transport.abort()
-            self._record(Denial(Code.HOST_MISMATCH), error=str(error))
+        except (OutwardError, OSError, TimeoutError, asyncio.CancelledError) as error:
+            tunnel.refuse(Code.HOST_MISMATCH, str(error) or "the client said no hello in time")
             raise
         tunnel.join(address)
         return True
@@ -224,9 +224,12 @@ class _Connect:
         await asyncio.get_running_loop().sock_sendall(self._sock, data)
 
     async def _refuse(self, code: Code, detail: str, rule: str = "") -> None:
-        denial = Denial(code, method="CONNECT", host=self._host, port=self._port, rule=rule, detail=detail)
+        denial = self._denial(code, detail, rule)
         self._record(denial, error=detail or None)
         await self._send(denial.response())
+
+    def _denial(self, code: Code, detail: str, rule: str) -> Denial:
+        return Denial(code, method="CONNECT", host=self._host, port=self._port, rule=rule, detail=detail)
 
     def _record(self, denial: Denial, *, error: str | None) -> None:
         self._gateway.ended(_refusal_event(self._gateway, self._agent, denial, (self._host, self._port), error=error))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, Literal, cast
 
+from outward.core import STATUS_OF_CODE
 from outward.gateway.record import Outcome, end_event
 from outward.gateway.upstream import HIGH_WATER
 
 if TYPE_CHECKING:
-    from outward.core import Request, Verdict
+    from outward.core import Code, Request, Verdict
     from outward.gateway.gateway import Gateway
 
 TUNNEL_TIME: Final = 3600.0
@@ -99,6 +100,13 @@ class Tunnel:
 
     def close(self) -> None:
         """Closes both ends, once."""
+        self._end()
+
+    def refuse(self, code: Code, error: str) -> None:
+        """Closes before anything has passed, and records why."""
+        self._end(code, error)
+
+    def _end(self, code: Code | None = None, error: str | None = None) -> None:
         if self._closed:
             return
         self._closed = True
@@ -106,9 +114,18 @@ class Tunnel:
         for end in (self.client, self.server):
             if hasattr(end, "transport"):
                 end.transport.close()
-        outcome = Outcome(None, self._in, self._out, self._gateway.clock() - self._started, address=self._address)
+        outcome = Outcome(
+            None if code is None else STATUS_OF_CODE.get(code, 403),
+            self._in,
+            self._out,
+            self._gateway.clock() - self._started,
+            address=self._address or None,
+            code=code,
+            error=error,
+        )
+        verdict: Literal["allow", "deny"] = "allow" if code is None else "deny"
         self._gateway.ended(
-            end_event(self._identity, "tunnel", self._request, "allow", self._verdict.rule, "", (), outcome)
+            end_event(self._identity, "tunnel", self._request, verdict, self._verdict.rule, "", (), outcome)
         )
 
     abort = close
