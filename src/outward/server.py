@@ -150,8 +150,7 @@ class Server:
         """Serves until SIGTERM or SIGINT, then drains. ``ready`` gets the JSON line once connections are accepted."""
         fronts: list[tuple[str, Front]] = [(a, ProxyFront(agent, self._policy.agents)) for a in listen]
         fronts += [(r.address, ReverseFront(parse_reverse(r.url), agent)) for r in reverse]
-        stop = asyncio.Event()
-        impatient = asyncio.Event()
+        stop, impatient, reload = asyncio.Event(), asyncio.Event(), asyncio.Event()
         loop = asyncio.get_running_loop()
 
         def on_stop() -> None:
@@ -169,7 +168,8 @@ class Server:
             async with self._gateway as gateway:
                 for signum in (signal.SIGTERM, signal.SIGINT):
                     loop.add_signal_handler(signum, on_stop)
-                loop.add_signal_handler(signal.SIGHUP, self._on_reload)
+                loop.add_signal_handler(signal.SIGHUP, reload.set)
+                reloading = loop.create_task(self._reload_whenever(reload))
                 names = [address_of(sock) for sock, _ in opened]
                 for sock, front in opened:
                     if sock.family != socket.AF_UNIX:
@@ -177,6 +177,7 @@ class Server:
                     gateway.listen_on(sock, front)
                 ready(json.dumps({"event": "ready", "listen": names, "ca": str(self._authority.certificate_file)}))
                 await stop.wait()
+                reloading.cancel()
                 self._report(f"stopping: requests in flight get {DRAIN_TIME:.0f} s")
                 drained = asyncio.ensure_future(gateway.close(DRAIN_TIME))
                 hurry = asyncio.ensure_future(impatient.wait())
@@ -186,10 +187,17 @@ class Server:
                     drained.cancel()
                     await gateway.close(0)
 
-    def _on_reload(self) -> None:
-        """All or nothing: a broken file leaves the old policy in force."""
+    async def _reload_whenever(self, asked: asyncio.Event) -> None:
+        """One reload after the other, however many signals come."""
+        while True:
+            await asked.wait()
+            asked.clear()
+            await self._reload_policy()
+
+    async def _reload_policy(self) -> None:
+        """All or nothing: a broken file leaves the old policy in force. Read in a thread, for presets may ask programs."""
         try:
-            policy = self._reload()
+            policy = await asyncio.get_running_loop().run_in_executor(None, self._reload)
             store = CredentialStore(policy.secrets, environment=self._environment, previous=self._store)
             self._gateway.replace(policy, store)
         except OutwardError as error:
