@@ -159,3 +159,15 @@ def test_somebody_unprivileged(desk, api):
     done = desk.inside(CLIENTS["curl"].line)
     assert (done.stdout, done.returncode) == ("GET /page for a friend\n", 0), done.stderr
     desk.assert_recorded("api.test")
+
+
+@pytest.mark.needs("bubblewrap", "openssl")
+@pytest.mark.parametrize("ours", [True, False])
+def test_openssl_verifies_the_gateway(desk, api, ours):
+    desk.allow(api, "GET /page")
+    desk.caller.file(desk.caller.workspace / "other.pem", desk.ca.read_text(), 0o644)
+    roots = "SSL_CERT_DIR=$PWD" if ours else "SSL_CERT_DIR=$PWD SSL_CERT_FILE=$PWD/other.pem"
+    client = "openssl s_client -proxy 127.0.0.1:3128 -connect api.test:443 -verify_return_error -brief"
+    done = desk.inside(f"export {roots}\n{client} </dev/null")
+    assert (done.returncode == 0) is ours
+    assert ("Verification: OK" in done.stderr) is ours

@@ -1,4 +1,4 @@
-"""pip and npm, against registries on loopback that serve nobody without a token."""
+"""pip, npm and cargo, against registries on loopback that serve nobody without a token."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import base64
 import hashlib
 import io
 import json
+import shutil
+import subprocess
 import tarfile
 import zipfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,9 +21,10 @@ from tests.clients.site import Asked, Reply
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.clients.conftest import Desk
     from tests.clients.site import Application, Site
 
-pytestmark = pytest.mark.needs("bubblewrap", "npm24", "python-clients")
+pytestmark = pytest.mark.needs("bubblewrap")
 
 HOST = "registry.example"
 PIP = """
@@ -36,6 +40,15 @@ mkdir published && cd published
 echo '{"name": "published", "version": "1.0.0"}' >package.json
 echo "//registry.example/:_authToken=$SERVICE_TOKEN" >~/.npmrc
 npm publish
+"""
+CARGO = """
+sandbox: {env: {set: {CARGO_REGISTRIES_COMPANY_INDEX: "sparse+https://registry.example/index/"}}}
+"""
+CARGO_FETCH = """\
+mkdir -p src && : >src/lib.rs
+printf '[package]\\nname = "mine"\\nversion = "1.0.0"\\nedition = "2021"\\n[dependencies]\\n' >Cargo.toml
+echo 'greeting = { version = "1", registry = "company" }' >>Cargo.toml
+cargo fetch --quiet && cat ~/.cargo/registry/src/*/greeting-1.0.0/src/lib.rs
 """
 READ_ONLY = "GET,HEAD /**"
 
@@ -56,12 +69,18 @@ def wheel() -> bytes:
     return out.getvalue()
 
 
-def tarball() -> bytes:
-    """``greeting`` 1.0.0, as npm wants it."""
-    files = {
-        "package/package.json": '{"name": "greeting", "version": "1.0.0", "main": "index.js"}',
-        "package/index.js": "console.log('hello from the tarball')\n",
-    }
+PACKAGE = {
+    "package/package.json": '{"name": "greeting", "version": "1.0.0", "main": "index.js"}',
+    "package/index.js": "console.log('hello from the tarball')\n",
+}
+CRATE = {
+    "greeting-1.0.0/Cargo.toml": '[package]\nname = "greeting"\nversion = "1.0.0"\nedition = "2021"\n',
+    "greeting-1.0.0/src/lib.rs": "// hello from the crate\n",
+}
+
+
+def tarball(files: dict[str, str]) -> bytes:
+    """As npm and cargo want them."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w:gz") as archive:
         for name, text in files.items():
@@ -72,18 +91,23 @@ def tarball() -> bytes:
 
 
 def registry() -> Application:
-    """A simple index (PEP 503) and an npm registry in one; takes what is published with PUT."""
-    packed = tarball()
+    """A simple index (PEP 503), an npm and a cargo registry in one; takes what is published with PUT."""
+    packed, crate = tarball(PACKAGE), tarball(CRATE)
     digest = base64.b64encode(hashlib.sha512(packed).digest()).decode()
     dist = {"tarball": f"https://{HOST}/greeting/-/greeting-1.0.0.tgz", "integrity": f"sha512-{digest}"}
     version = {"name": "greeting", "version": "1.0.0", "dist": dist}
     document = {"name": "greeting", "dist-tags": {"latest": "1.0.0"}, "versions": {"1.0.0": version}}
+    line = {"name": "greeting", "vers": "1.0.0", "deps": [], "features": {}, "yanked": False}
+    line["cksum"] = hashlib.sha256(crate).hexdigest()
     link = '<!DOCTYPE html><a href="/files/greeting-1.0-py3-none-any.whl">greeting-1.0-py3-none-any.whl</a>'
     pages = {
         "/simple/greeting/": (link.encode(), "text/html"),
         "/files/greeting-1.0-py3-none-any.whl": (wheel(), "application/octet-stream"),
         "/greeting": (json.dumps(document).encode(), "application/json"),
         "/greeting/-/greeting-1.0.0.tgz": (packed, "application/octet-stream"),
+        "/index/config.json": (json.dumps({"dl": f"https://{HOST}/crates"}).encode(), "application/json"),
+        "/index/gr/ee/greeting": (json.dumps(line).encode(), "text/plain"),
+        "/crates/greeting/1.0.0/download": (crate, "application/octet-stream"),
     }
 
     def answer(asked: Asked) -> Reply:
@@ -102,15 +126,25 @@ def packages(site: Callable[..., Site]) -> Site:
     return site(HOST, registry())
 
 
-def paths(packages: Site) -> list[str]:
-    return [asked.path for asked in packages.asked]
+@pytest.fixture(autouse=True)
+def _cargo_s_own_directory(desk: Desk) -> None:
+    """What rustup would start needs rustup's home; the program itself needs only itself."""
+    if (rustup := shutil.which("rustup")) is not None:
+        found = subprocess.run([rustup, "which", "cargo"], capture_output=True, text=True, timeout=60)
+        desk.caller.environment["PATH"] += f":{Path(found.stdout.strip()).parent}" if found.returncode == 0 else ""
 
 
+NEEDS = {
+    "pip": pytest.mark.needs("python-clients"),
+    "npm": pytest.mark.needs("npm24"),
+    "cargo": pytest.mark.needs("cargo"),
+}
 INSTALLERS = pytest.mark.parametrize(
     ("line", "more", "said"),
     [
-        pytest.param(PIP_INSTALL, PIP, "hello from the wheel\n", id="pip"),
-        pytest.param(NPM_INSTALL, NPM, "hello from the tarball\n", id="npm"),
+        pytest.param(PIP_INSTALL, PIP, "hello from the wheel\n", id="pip", marks=NEEDS["pip"]),
+        pytest.param(NPM_INSTALL, NPM, "hello from the tarball\n", id="npm", marks=NEEDS["npm"]),
+        pytest.param(CARGO_FETCH, CARGO, "// hello from the crate\n", id="cargo", marks=NEEDS["cargo"]),
     ],
 )
 
@@ -136,11 +170,12 @@ def test_without_the_injection_there_is_nothing(desk, packages, line, more, said
 
 @INSTALLERS
 def test_what_the_policy_does_not_allow_is_not_installed(desk, packages, line, more, said):
-    desk.allow(packages, "GET /simple/**", "GET /greeting", more=more)
+    desk.allow(packages, "GET /simple/**", "GET /greeting", "GET /index/**", more=more)
     done = desk.inside(line)
     assert done.returncode != 0
     assert said not in done.stdout
-    assert not {path for path in paths(packages) if "-1.0" in path}
+    assert packages.asked
+    assert not [asked for asked in packages.asked if asked.path.startswith(("/files/", "/greeting/-/", "/crates/"))]
     assert "path_not_allowed" in {record.get("code") for record in desk.caller.journal()}
 
 
@@ -148,19 +183,21 @@ def test_what_the_policy_does_not_allow_is_not_installed(desk, packages, line, m
     ("variables", "line", "more"),
     [
         # requests is inside of pip, and its variable goes before pip's own.
-        pytest.param(("PIP_CERT", "REQUESTS_CA_BUNDLE"), PIP_INSTALL, PIP, id="pip"),
-        pytest.param(("npm_config_cafile",), NPM_INSTALL, NPM, id="npm"),
+        pytest.param(("PIP_CERT", "REQUESTS_CA_BUNDLE"), PIP_INSTALL, PIP, id="pip", marks=NEEDS["pip"]),
+        pytest.param(("npm_config_cafile",), NPM_INSTALL, NPM, id="npm", marks=NEEDS["npm"]),
+        pytest.param(("CARGO_HTTP_CAINFO",), CARGO_FETCH, CARGO, id="cargo", marks=NEEDS["cargo"]),
     ],
 )
 def test_it_trusts_the_gateway_by_the_variables_that_we_set(desk, packages, variables, line, more):
     desk.allow(packages, READ_ONLY, more=more)
     desk.caller.file(desk.caller.workspace / "other.pem", desk.ca.read_text(), 0o644)
     others = " ".join(f"{variable}=$PWD/other.pem" for variable in variables)
-    done = desk.inside(f"export {others} PIP_RETRIES=0 npm_config_fetch_retries=0\n{line}")
+    done = desk.inside(f"export {others} PIP_RETRIES=0 npm_config_fetch_retries=0 CARGO_NET_RETRY=0\n{line}")
     assert done.returncode != 0
     assert not packages.asked
 
 
+@NEEDS["npm"]
 def test_publishing_is_not_possible_through_a_policy_that_reads(desk, packages):
     desk.allow(packages, READ_ONLY, more=NPM)
     done = desk.inside(NPM_PUBLISH)
@@ -171,6 +208,7 @@ def test_publishing_is_not_possible_through_a_policy_that_reads(desk, packages):
     assert (refused["verdict"], refused["code"]) == ("deny", "method_not_allowed")
 
 
+@NEEDS["npm"]
 def test_publishing_is_possible_where_the_policy_says_so(desk, packages):
     desk.allow(packages, READ_ONLY, "PUT /published", more=NPM)
     done = desk.inside(NPM_PUBLISH)
