@@ -30,9 +30,9 @@ def commands() -> list[tuple[str, str]]:
     for document in DOCUMENTS:
         for body in fences(document, "sh", "bash", "console", ""):
             for line in body.replace("\\\n", " ").splitlines():
-                match = re.search(r"(?:^|\$ |\(|\| |; )(outward [a-z].*)", line.strip())
-                if match and not line.strip().startswith("outward:"):
-                    found.append((document.name, match[1].rstrip(")\"'").rstrip("&").strip()))
+                match = re.search(r"\$\((outward [^)]*)\)", line) or re.match(r"\s*(?:\$ )?(outward [a-z].*)", line)
+                if match:
+                    found.append((document.name, match[1].removesuffix("&").strip()))
     return found
 
 
