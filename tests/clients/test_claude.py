@@ -125,6 +125,17 @@ def test_the_placeholder_alone_opens_nothing(desk, model):
     assert KEY not in keys_seen(model)
 
 
+def test_it_answers_with_a_subscription_s_token_that_it_does_not_have(desk, model):
+    token = KEY.replace("sk-ant-test-", "sk-ant-oat01-")
+    model.key = desk.caller.environment["CLAUDE_CODE_OAUTH_TOKEN"] = token
+    policy(desk, inject="{header: authorization, value: 'Bearer {anthropic}'}")
+    desk.policy.write_text(desk.policy.read_text().replace("ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"))
+    done = claude(desk, "-p", "hi")
+    assert (done.stdout.strip(), done.returncode) == (model.text, 0), done.stderr
+    assert {request["headers"].get("authorization") for request in model.requests} == {f"Bearer {token}"}
+    desk.assert_recorded(HOST, agent="claude", credential="anthropic", value=token)
+
+
 def test_what_the_policy_does_not_allow_never_arrives(desk, model):
     policy(desk, allow="POST /v1/messages/count_tokens")
     done = claude(desk, "-p", "hi")
