@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.clients.conftest import VALUE
+from tests.clients.conftest import VALUE, basic
 from tests.clients.site import Asked, Reply
 
 PYTHON = "python - <<'END'\n{}\nEND"
@@ -140,6 +140,17 @@ def test_it_trusts_the_gateway_by_the_variable_that_we_set(desk, api, client):
     assert done.returncode != 0
     assert "certificate" in done.stderr.lower()
     assert not api.asked + api.turned_away
+
+
+@pytest.mark.needs("bubblewrap")
+@pytest.mark.parametrize("text", [VALUE, basic("user").removeprefix("Basic ")])
+def test_the_search_for_the_value_finds_it_where_it_is(desk, api, text):
+    desk.allow(api, "GET /page")
+    desk.inside("echo harmless >~/note")
+    desk.assert_unseen()
+    desk.inside(f"echo 'it is {text}.' >~/note")
+    with pytest.raises(AssertionError, match="note holds the secret"):
+        desk.assert_unseen()
 
 
 @pytest.mark.needs("bubblewrap", "node24")
