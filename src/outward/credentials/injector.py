@@ -6,6 +6,7 @@ destination, so it can never be wider than enforcement.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Final
 
 from outward.core import OutwardError
@@ -62,6 +63,7 @@ class Injector:
         )
         stripped = CLIENT_CREDENTIALS if destination.client_credentials == "strip" else frozenset[str]()
         self.removes: Final = stripped | self.sets
+        self._fresh_until = 0.0 if self.secrets else float("inf")
         self._values: tuple[Secret, ...] | None = None
         self._lines: tuple[tuple[str, str], ...] = ()
         self._scrubber: Scrubber | None = None
@@ -71,7 +73,7 @@ class Injector:
 
         Renders the header lines anew only when a value has changed.
         """
-        if not self.secrets:
+        if time.monotonic() < self._fresh_until:
             return True
         values: list[Secret] = []
         for name in self.secrets:
@@ -79,9 +81,8 @@ class Injector:
             if value is None:
                 return False
             values.append(value)
-        current = tuple(values)
-        if current != self._values:
-            self._render(current)
+        self._render(tuple(values))
+        self._fresh_until = min(map(self._store.expiry, self.secrets))
         return True
 
     async def fetch(self) -> None:

@@ -46,6 +46,7 @@ class CredentialStore:
         self._specs: Final = specs
         self._environment: Final = environment
         self._cache: dict[str, _Cached] = {}
+        self._known: dict[str, str] = {}
         self._flights: dict[str, asyncio.Task[Secret]] = {}
         known = previous.placeholders if previous else {}
         self.placeholders: Final[Mapping[str, str]] = MappingProxyType(
@@ -77,6 +78,10 @@ class CredentialStore:
             raise entry.outcome
         return entry.outcome
 
+    def expiry(self, name: str) -> float:
+        """Until when the cached value is good, on the monotonic clock."""
+        return self._cache[name].expires
+
     async def get(self, name: str) -> Secret:
         """The value, fetched if need be. Raises :class:`SecretUnavailable`."""
         ready = self.cached(name)
@@ -104,15 +109,14 @@ class CredentialStore:
             self._cache[spec.name] = _Cached(error, time.monotonic() + RETRY_AFTER)
             raise
         secret = Secret(spec.name, value)
+        self._known[value.decode("latin-1")] = spec.name
         ttl = spec.ttl if spec.ttl is not None else source.ttl
         self._cache[spec.name] = _Cached(secret, time.monotonic() + ttl if ttl is not None else float("inf"))
         return secret
 
     def mask(self, text: str) -> str:
         """``text`` without any value that has been fetched so far, for the journal and for messages."""
-        for name, entry in self._cache.items():
-            if isinstance(entry.outcome, Secret):
-                value = entry.outcome.reveal().decode("latin-1")
-                if value in text:
-                    text = text.replace(value, f"[secret {name}]")
+        for value, name in self._known.items():
+            if value in text:
+                text = text.replace(value, f"[secret {name}]")
         return text

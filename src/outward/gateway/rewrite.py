@@ -76,9 +76,8 @@ def request_head(head: RequestHead, request: Request, injector: Injector) -> byt
 def response_head(head: ResponseHead, framing: str, scrubber: Scrubber | None) -> bytes:
     """The head that the client gets. ``framing`` is the lines that say how the body ends, each with its CRLF."""
     nominated = head.nominated
-    lines = [f"{name}: {value}" for key, name, value in head.fields if key not in NOT_ANSWERED and key not in nominated]
-    lines.insert(0, f"HTTP/1.1 {head.status} {head.reason}")
-    text = "\r\n".join(lines)
+    kept = [line for key, line in head.lines if key not in NOT_ANSWERED and key not in nominated]
+    text = "\r\n".join((f"HTTP/1.1 {head.status} {head.reason}", *kept))
     if scrubber is not None:
         text = scrubber.text(text)
     return f"{text}\r\n{framing}\r\n".encode("latin-1")

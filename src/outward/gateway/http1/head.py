@@ -37,7 +37,7 @@ _NAME: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]"  # RFC 9110 §5.6.2
 # before the colon. Possessive repetition: linear time on any input.
 _FIELDS: Final = re.compile(rf"(?:{_NAME}++:[\t\x20-\x7e\x80-\xff]*+\r\n)*+", re.ASCII)
 # Cuts what the scan above has accepted.
-_FIELD: Final = re.compile(r"([^:]++):[\t ]*+([^\r]*+)\r\n")
+_FIELD: Final = re.compile(r"([^:]++):[\t ]*+([^\r\t ]*+(?:[\t ]++[^\r\t ]++)*+)[\t ]*+\r\n")
 # Methods are case-sensitive and the registered ones are upper-case; a server that also takes `delete` must not see it.
 _REQUEST_LINE: Final = re.compile(r"([A-Z][A-Z0-9_-]{0,31}) ([\x21-\x7e]{1,32768}) HTTP/1\.([01])", re.ASCII)
 _STATUS_LINE: Final = re.compile(r"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*))?", re.ASCII)
@@ -82,13 +82,14 @@ class RequestHead(NamedTuple):
 class ResponseHead(NamedTuple):
     """A parsed response head; see :func:`response_framing` for its body.
 
+    ``lines`` are (name in lower case, whole line); an answer's fields are passed on or dropped, never looked into.
     ``encoded`` tells that the body has a content coding; ``keep_alive_hint`` is the Keep-Alive field's value.
     """
 
     status: int
     reason: str
     minor: int
-    fields: list[Field]
+    lines: list[tuple[str, str]]
     keep_alive: bool
     nominated: frozenset[str]
     length: int | None
@@ -113,22 +114,34 @@ def split_head(data: bytes | bytearray) -> int:
     return 0
 
 
-def _parse_fields(
-    block: str, keys: frozenset[str], blame: type[OutwardError]
-) -> tuple[list[Field], dict[str, list[str]]]:
-    """The fields of ``block`` (the field section with its last CRLF), and the values of those named by ``keys``."""
+def _checked(block: str, blame: type[OutwardError]) -> None:
+    """``block`` is a field section with its last CRLF."""
     if not _FIELDS.fullmatch(block):
         raise blame("a header field is malformed")
-    fields: list[Field] = []
-    known: dict[str, list[str]] = {}
-    for name, padded in _FIELD.findall(block):
-        key, value = name.lower(), padded.rstrip(" \t")
-        fields.append((key, name, value))
-        if key in keys:
-            known.setdefault(key, []).append(value)
-    if len(fields) > MAX_FIELDS:
+    if block.count("\n") > MAX_FIELDS:
         raise blame("there are too many header fields")
+
+
+def _parse_fields(block: str) -> tuple[list[Field], dict[str, list[str]]]:
+    """The fields of a request, and the values of those that decide framing, routing or identity."""
+    _checked(block, ClientError)
+    fields = [(name.lower(), name, value) for name, value in _FIELD.findall(block)]
+    known: dict[str, list[str]] = {}
+    for key, _, value in fields:
+        if key in _REQUEST_KEYS:
+            known.setdefault(key, []).append(value)
     return fields, known
+
+
+def _parse_lines(block: str) -> tuple[list[tuple[str, str]], dict[str, list[str]]]:
+    """The lines of an answer, and the values of those that decide its framing."""
+    _checked(block, UpstreamError)
+    lines = [(line[: line.index(":")].lower(), line) for line in block.split("\r\n")[:-1]]
+    known: dict[str, list[str]] = {}
+    for key, line in lines:
+        if key in _RESPONSE_KEYS:
+            known.setdefault(key, []).append(line[len(key) + 1 :].strip(" \t"))
+    return lines, known
 
 
 class _Connection(NamedTuple):
@@ -179,7 +192,7 @@ def parse_request(head: bytes) -> RequestHead:
         raise ClientError("the request line is malformed")
     method, target, minor_text = match.groups()
     minor = int(minor_text)
-    fields, known = _parse_fields(block, _REQUEST_KEYS, ClientError)
+    fields, known = _parse_fields(block)
     host = _single(known, "host", ClientError)
     if host is None and minor == 1:
         raise ClientError("there is no host field")
@@ -230,7 +243,7 @@ def parse_response(head: bytes) -> ResponseHead:
     if match is None:
         raise UpstreamError("the status line of the answer is malformed")
     minor, status, reason = match.groups()
-    fields, known = _parse_fields(block, _RESPONSE_KEYS, UpstreamError)
+    lines, known = _parse_lines(block)
     length = _response_length(known) if "content-length" in known else None
     chunked = "transfer-encoding" in known
     if chunked and (length is not None or [one.lower() for one in known["transfer-encoding"]] != ["chunked"]):
@@ -240,7 +253,7 @@ def parse_response(head: bytes) -> ResponseHead:
         int(status),
         reason or "",
         int(minor),
-        fields,
+        lines,
         not connection.close if minor == "1" else connection.keep_alive,
         connection.nominated,
         length,
