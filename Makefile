@@ -1,6 +1,6 @@
 # Everything a newcomer types. `make demo` and `make test` set up what they need on a fresh Debian or Ubuntu.
 
-PYTHON ?= python3
+PYTHON ?=  # empty: scripts/python-environment chooses
 BIN := .venv/bin
 SOURCES := src tests demo bench
 
@@ -13,7 +13,7 @@ setup: .venv/.ready  ## system packages, virtual environment, locked Python pack
 
 .venv/.ready: pyproject.toml requirements/dev.txt scripts/system-packages
 	scripts/system-packages bubblewrap ca-certificates
-	scripts/python-environment $(PYTHON) .venv requirements/dev.txt
+	scripts/python-environment .venv requirements/dev.txt $(PYTHON)
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
@@ -30,7 +30,7 @@ clients: .clients/.ready  ## the real clients that the system tests drive
 
 .clients/.ready: requirements/clients.txt scripts/link-clients | setup
 	scripts/system-packages git curl wget
-	scripts/python-environment $(PYTHON) .clients requirements/clients.txt
+	scripts/python-environment .clients requirements/clients.txt $(PYTHON)
 	scripts/link-clients .clients
 	touch $@
 
