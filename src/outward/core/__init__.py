@@ -14,6 +14,7 @@ from outward.core.canonical import (
 from outward.core.errors import (
     ClientError,
     HostError,
+    HostMismatch,
     JournalUnavailable,
     OutwardError,
     PolicyError,
@@ -38,6 +39,7 @@ __all__ = [
     "Destination",
     "Event",
     "HostError",
+    "HostMismatch",
     "Injection",
     "JournalUnavailable",
     "OutwardError",

@@ -63,6 +63,10 @@ class ClientError(OutwardError):
     """The program behind the gateway is to blame: what it sent cannot be read in exactly one way."""
 
 
+class HostMismatch(ClientError):
+    """CONNECT target, SNI and Host do not agree."""
+
+
 class UpstreamError(OutwardError):
     """The server, or the way to it, is to blame."""
 

@@ -6,7 +6,17 @@ import json
 from dataclasses import dataclass
 from typing import Final
 
-from outward.core import STATUS_OF_CODE, Code, Refusal
+from outward.core import (
+    STATUS_OF_CODE,
+    ClientError,
+    Code,
+    HostMismatch,
+    JournalUnavailable,
+    OutwardError,
+    Refusal,
+    SecretUnavailable,
+    UpstreamError,
+)
 
 _REASON: Final = {
     # The reason phrase of each status that we answer ourselves; clients of HTTP/1.1 expect one.
@@ -95,3 +105,31 @@ class Denial:
             "\r\n"
         ).encode("latin-1")
         return head if head_only else head + body
+
+
+class Refused(OutwardError):
+    """The answer is no; ``code`` is what the client is told."""
+
+    def __init__(self, code: Code, message: str, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.code: Final = code
+
+
+_CODE_OF_ERROR: Final[tuple[tuple[type[OutwardError], Code], ...]] = (
+    # From the most to the least specific; errors that carry a code of their own do not stand here.
+    (HostMismatch, Code.HOST_MISMATCH),
+    (ClientError, Code.MALFORMED_REQUEST),
+    (SecretUnavailable, Code.SECRET_UNAVAILABLE),
+    (JournalUnavailable, Code.JOURNAL_UNAVAILABLE),
+    (UpstreamError, Code.UPSTREAM_UNREACHABLE),
+)
+
+
+def code_of(error: OutwardError) -> Code:
+    """What a client is told about ``error``. An error that is nobody's business but ours is raised again."""
+    if isinstance(error, Refused):
+        return error.code
+    for kind, code in _CODE_OF_ERROR:
+        if isinstance(error, kind):
+            return code
+    raise error

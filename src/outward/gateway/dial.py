@@ -12,8 +12,9 @@ import socket
 import ssl
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from outward.core import Code, UpstreamError
+from outward.core import Code
 from outward.gateway.address import refusal
+from outward.gateway.denial import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,12 +30,8 @@ HANDSHAKE_TIMEOUT: Final = 15.0
 P = TypeVar("P", bound=asyncio.BaseProtocol)
 
 
-class DialError(UpstreamError):
-    """A destination that could not be dialled; ``code`` is what the client is told."""
-
-    def __init__(self, code: Code, message: str, *, hint: str = "") -> None:
-        super().__init__(message, hint=hint)
-        self.code = code
+class DialError(Refused):
+    """A destination that could not be dialled."""
 
 
 class Dialler:

@@ -25,7 +25,6 @@ from outward.gateway.denial import Denial
 from outward.gateway.dial import DialError
 from outward.gateway.http1 import MAX_HEAD, RequestHead, parse_request, split_head
 from outward.gateway.listeners import peek, take
-from outward.gateway.record import start_event
 from outward.gateway.routes import ProxyRoute, ReverseRoute, Route, TunnelRoute
 from outward.gateway.tunnel import Tunnel
 
@@ -195,10 +194,9 @@ class _Connect:
         destination = verdict.destination
         assert destination is not None
         request = Request(self._agent, "CONNECT", "https", self._host, self._port, "", "")
-        identity = gateway.next_id()
-        tunnel = Tunnel(gateway, request, verdict, identity)
+        tunnel = Tunnel(gateway, request, verdict)
         try:
-            gateway.journal.append(start_event(identity, "tunnel", request, verdict, "", ()))
+            tunnel.start()
             _, address = await gateway.dialler.open(destination, self._host, lambda: tunnel.server, tls=False)
         except DialError as error:
             tunnel.refuse(error.code, error.message)

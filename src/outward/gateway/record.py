@@ -1,86 +1,115 @@
-"""What of an exchange goes into the journal. Pure; values are masked here and nowhere else."""
+"""What of an exchange goes into the journal; values are masked here and nowhere else."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final
 
-from outward.core import Event
+from outward.core import STATUS_OF_CODE, Event
 from outward.gateway.rewrite import masked_query
 
 if TYPE_CHECKING:
     from outward.core import Code, Request, Verdict
-    from outward.credentials import CredentialStore
+    from outward.gateway.gateway import Gateway
 
 
-class Outcome(NamedTuple):
-    """How an exchange ended. Times are seconds since its start; ``None`` where it did not get so far."""
+class Record:
+    """The two records of one exchange: a start before anything is forwarded, an end, whatever happens.
 
-    status: int | None
-    bytes_in: int
-    bytes_out: int
-    duration: float
-    first_byte: float | None = None
-    address: str | None = None
-    code: Code | None = None
-    error: str | None = None
+    What is known of the outcome is set while the exchange goes on.
+    """
 
-
-def shown_path(path: str, query: str, store: CredentialStore) -> str:
-    """The path for the journal: query values go, and whatever equals a known secret."""
-    return store.mask(f"{path}?{masked_query(query)}" if query else path)
-
-
-def start_event(
-    identity: str, kind: str, request: Request, verdict: Verdict, path: str, secrets: tuple[str, ...]
-) -> Event:
-    """The record that is written before anything is forwarded."""
-    return Event(
-        "start",
-        identity,
-        kind,
-        request.agent,
-        request.method,
-        request.scheme,
-        request.host,
-        request.port,
-        path,
-        verdict.action.value,
-        None,
-        verdict.rule,
-        secrets,
+    __slots__ = (
+        "_ended",
+        "_first_byte",
+        "_gateway",
+        "_id",
+        "_kind",
+        "_shown",
+        "_started",
+        "address",
+        "body_in",
+        "body_out",
+        "secrets",
+        "status",
     )
 
+    def __init__(self, gateway: Gateway, kind: str) -> None:
+        self._gateway: Final = gateway
+        self._kind: Final = kind
+        self._id: Final = gateway.next_id()
+        self._started: Final = gateway.clock()
+        self._first_byte: float | None = None
+        self._shown: str | None = None
+        self._ended = False
+        self.address: str | None = None
+        self.status: int | None = None
+        self.secrets: tuple[str, ...] = ()
+        self.body_in = 0
+        self.body_out = 0
 
-def end_event(
-    identity: str,
-    kind: str,
-    request: Request,
-    verdict: Literal["allow", "ask", "deny"],
-    rule: str,
-    path: str,
-    secrets: tuple[str, ...],
-    outcome: Outcome,
-) -> Event:
-    """The record of the end; the only one of a refused request."""
-    return Event(
-        "end",
-        identity,
-        kind,
-        request.agent,
-        request.method,
-        request.scheme or None,
-        request.host or None,
-        request.port or None,
-        path or None,
-        verdict,
-        outcome.code.value if outcome.code else None,
-        rule or None,
-        secrets,
-        outcome.status,
-        outcome.bytes_in,
-        outcome.bytes_out,
-        round(outcome.duration * 1e3, 3),
-        None if outcome.first_byte is None else round(outcome.first_byte * 1e3, 3),
-        outcome.address,
-        outcome.error,
-    )
+    def start(self, request: Request, verdict: Verdict, secrets: tuple[str, ...]) -> None:
+        """Raises :class:`~outward.core.JournalUnavailable`; then nothing may be forwarded."""
+        self.secrets = secrets
+        self._gateway.journal.append(
+            Event(
+                "start",
+                self._id,
+                self._kind,
+                request.agent,
+                request.method,
+                request.scheme,
+                request.host,
+                request.port,
+                self._path(request),
+                verdict.action.value,
+                None,
+                verdict.rule,
+                secrets,
+            )
+        )
+
+    def answered(self, status: int) -> None:
+        """The answer has begun."""
+        self.status = status
+        self._first_byte = self._gateway.clock()
+
+    def end(
+        self, request: Request, verdict: Verdict | None, *, code: Code | None = None, error: str | None = None
+    ) -> None:
+        """Once, however many things go wrong at the end. ``code`` is set if the client got a refusal."""
+        if self._ended:
+            return
+        self._ended = True
+        now = self._gateway.clock()
+        allowed = code is None and verdict is not None
+        self._gateway.ended(
+            Event(
+                "end",
+                self._id,
+                self._kind,
+                request.agent,
+                request.method,
+                request.scheme or None,
+                request.host or None,
+                request.port or None,
+                self._path(request) or None,
+                "allow" if allowed else "deny",
+                None if code is None else code.value,
+                (verdict.rule or None) if verdict is not None else None,
+                self.secrets if allowed else (),
+                self.status if code is None else STATUS_OF_CODE.get(code, 403),
+                self.body_in,
+                self.body_out,
+                round((now - self._started) * 1e3, 3),
+                None if self._first_byte is None else round((self._first_byte - self._started) * 1e3, 3),
+                self.address,
+                error,
+            )
+        )
+
+    def _path(self, request: Request) -> str:
+        """The path as the journal shows it: query values go, and whatever equals a known secret."""
+        if self._shown is None:
+            path = f"{request.path}?{masked_query(request.query)}" if request.query else request.path
+            self._shown = self._gateway.ruleset.store.mask(path)
+        return self._shown

@@ -9,14 +9,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from outward.core import DEFAULT_PORT, ClientError, canonical_authority
+from outward.core import DEFAULT_PORT, ClientError, HostMismatch, canonical_authority
 
 if TYPE_CHECKING:
     from outward.gateway.http1 import RequestHead
-
-
-class HostMismatch(ClientError):
-    """CONNECT target, SNI and Host do not agree."""
 
 
 class Target(NamedTuple):

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final, Literal, cast
+from typing import TYPE_CHECKING, Final, cast
 
-from outward.core import STATUS_OF_CODE
-from outward.gateway.record import Outcome, end_event
+from outward.gateway.record import Record
 from outward.gateway.upstream import HIGH_WATER
 
 if TYPE_CHECKING:
@@ -66,24 +65,25 @@ class Tunnel:
 
     busy: Final = True
 
-    def __init__(self, gateway: Gateway, request: Request, verdict: Verdict, identity: str) -> None:
+    def __init__(self, gateway: Gateway, request: Request, verdict: Verdict) -> None:
         self._gateway: Final = gateway
         self._request: Final = request
         self._verdict: Final = verdict
-        self._identity: Final = identity
-        self._started: Final = gateway.clock()
-        self._last = self._started
-        self._in = self._out = 0
-        self._address = ""
+        self._record: Final = Record(gateway, "tunnel")
+        self._last = gateway.clock()
         self._closed = False
         self.client: Final = TunnelEnd(self, from_client=True)
         self.server: Final = TunnelEnd(self, from_client=False)
         # Joined from the start: the client's end receives as soon as it is attached. The server's is held until join().
         self.client.peer, self.server.peer = self.server, self.client
 
+    def start(self) -> None:
+        """Before anything is dialled. Raises :class:`~outward.core.JournalUnavailable`."""
+        self._record.start(self._request, self._verdict, ())
+
     def join(self, address: str) -> None:
         """Both ends are connected: let the octets flow."""
-        self._address = address
+        self._record.address = address
         if self._closed:  # the server has gone while the client said hello
             self.client.transport.close()
             return
@@ -94,9 +94,9 @@ class Tunnel:
         """Notes what passed."""
         self._last = self._gateway.clock()
         if from_client:
-            self._in += octets
+            self._record.body_in += octets
         else:
-            self._out += octets
+            self._record.body_out += octets
 
     def close(self) -> None:
         """Closes both ends, once."""
@@ -114,19 +114,7 @@ class Tunnel:
         for end in (self.client, self.server):
             if hasattr(end, "transport"):
                 end.transport.close()
-        outcome = Outcome(
-            None if code is None else STATUS_OF_CODE.get(code, 403),
-            self._in,
-            self._out,
-            self._gateway.clock() - self._started,
-            address=self._address or None,
-            code=code,
-            error=error,
-        )
-        verdict: Literal["allow", "deny"] = "allow" if code is None else "deny"
-        self._gateway.ended(
-            end_event(self._identity, "tunnel", self._request, verdict, self._verdict.rule, "", (), outcome)
-        )
+        self._record.end(self._request, self._verdict, code=code, error=error)
 
     abort = close
 

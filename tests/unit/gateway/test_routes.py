@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from outward.core import ClientError
+from outward.core import ClientError, HostMismatch
 from outward.gateway.http1 import RequestHead, parse_request
-from outward.gateway.routes import HostMismatch, ProxyRoute, ReverseRoute, Target, TunnelRoute
+from outward.gateway.routes import ProxyRoute, ReverseRoute, Target, TunnelRoute
 
 
 def head(target: str, host: str | None = "api.test", minor: int = 1) -> RequestHead:

@@ -15,7 +15,7 @@ MAX_CHUNK_LINE: Final = 256
 
 MAX_TRAILERS: Final = 16 * 1024
 
-_CHUNK_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*+)?", re.ASCII)
+_CHUNK_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?", re.ASCII)
 
 
 class Body(Protocol):

@@ -34,10 +34,11 @@ HOP_BY_HOP: Final = frozenset(
 
 _NAME: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]"  # RFC 9110 §5.6.2
 # One scan decides about the whole field section: no obs-fold, no bare CR or LF, no control character but HTAB, no space
-# before the colon. Possessive repetition: linear time on any input.
-_FIELDS: Final = re.compile(rf"(?:{_NAME}++:[\t\x20-\x7e\x80-\xff]*+\r\n)*+", re.ASCII)
+# before the colon. The grammar is unambiguous, so a failed match costs linear time; possessive quantifiers, which would say
+# so, match wrongly before Python 3.11.5.
+_FIELDS: Final = re.compile(rf"(?:{_NAME}+:[\t\x20-\x7e\x80-\xff]*\r\n)*", re.ASCII)
 # Cuts what the scan above has accepted.
-_FIELD: Final = re.compile(r"([^:]++):[\t ]*+([^\r\t ]*+(?:[\t ]++[^\r\t ]++)*+)[\t ]*+\r\n")
+_FIELD: Final = re.compile(r"([^:]+):[\t ]*([^\r]*)\r\n")
 # Methods are case-sensitive and the registered ones are upper-case; a server that also takes `delete` must not see it.
 _REQUEST_LINE: Final = re.compile(r"([A-Z][A-Z0-9_-]{0,31}) ([\x21-\x7e]{1,32768}) HTTP/1\.([01])", re.ASCII)
 _STATUS_LINE: Final = re.compile(r"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*))?", re.ASCII)
@@ -125,7 +126,7 @@ def _checked(block: str, blame: type[OutwardError]) -> None:
 def _parse_fields(block: str) -> tuple[list[Field], dict[str, list[str]]]:
     """The fields of a request, and the values of those that decide framing, routing or identity."""
     _checked(block, ClientError)
-    fields = [(name.lower(), name, value) for name, value in _FIELD.findall(block)]
+    fields = [(name.lower(), name, value.rstrip(" \t")) for name, value in _FIELD.findall(block)]
     known: dict[str, list[str]] = {}
     for key, _, value in fields:
         if key in _REQUEST_KEYS:
