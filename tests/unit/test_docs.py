@@ -72,6 +72,9 @@ def test_the_policy_of_the_readme_loads() -> None:
         def urls(self, client: str) -> tuple[str, ...]:
             return (f"https://{client}.registry.example/",)
 
+        def variables(self, client: str) -> dict[str, str]:
+            return {}
+
     (example,) = fences(ROOT / "README.md", "yaml")
     file = Path("/etc/outward/policy.yaml")
     policy = load(

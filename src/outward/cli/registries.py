@@ -15,6 +15,7 @@ import sys
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -38,6 +39,7 @@ class ClientRegistries:
         home = Path.home().resolve()
         self._avoid: Final = {path.resolve() for path in avoid} - {home, *home.parents}
         self._known: dict[str, tuple[str, ...]] = {}
+        self._variables: dict[str, dict[str, str]] = {}
         self._clients: Final[Mapping[str, Callable[[], Iterable[str]]]] = {
             "npm": self._npm,
             "pip": self._pip,
@@ -50,6 +52,11 @@ class ClientRegistries:
         if client not in self._known:
             self._known[client] = tuple(dict.fromkeys(self._clients[client]()))
         return self._known[client]
+
+    def variables(self, client: str) -> dict[str, str]:
+        """What makes the client in the sandbox use the same: its configuration files are not in view there."""
+        self.urls(client)
+        return {name: value for name, value in self._variables.get(client, {}).items() if value}
 
     def _path(self) -> str:
         """The caller's PATH without directories in which the sandbox may write."""
@@ -91,7 +98,10 @@ class ClientRegistries:
             settings = json.loads(self._ask(npm, "config", "list", "--json"))
         except ValueError:
             return
-        for key, value in settings.items() if isinstance(settings, dict) else ():
+        if not isinstance(settings, dict):
+            return
+        self._variables["npm"] = {"npm_config_registry": _without_credentials(str(settings.get("registry", "")))}
+        for key, value in settings.items():
             if (key == "registry" or key.endswith(":registry")) and isinstance(value, str):
                 yield value
 
@@ -103,9 +113,14 @@ class ClientRegistries:
             if not default:
                 continue  # this Python has no pip
             configured = [line for line in settings.splitlines() if _PIP_SETTING.fullmatch(line)]
-            for line in configured:
-                yield from _URL.findall(line)
-            if not any("extra-index-url" not in line for line in configured):
+            extra = [url for line in configured if "extra-index-url" in line for url in _URL.findall(line)]
+            index = [url for line in configured if "extra-index-url" not in line for url in _URL.findall(line)]
+            self._variables["pip"] = {
+                "PIP_INDEX_URL": " ".join(map(_without_credentials, index[-1:])),
+                "PIP_EXTRA_INDEX_URL": " ".join(map(_without_credentials, extra)),
+            }
+            yield from (url for line in configured for url in _URL.findall(line))
+            if not index:
                 yield from default.split()
             return
 
@@ -157,3 +172,9 @@ def _json(file: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return document if isinstance(document, dict) else {}
+
+
+def _without_credentials(url: str) -> str:
+    """The address alone: a password in it is for the gateway to put in, not for the sandbox to see."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

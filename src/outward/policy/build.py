@@ -42,6 +42,7 @@ class Parts:
     destinations: list[Placed] = field(default_factory=list)
     references: list[Placed] = field(default_factory=list)  # names of secrets
     warnings: list[str] = field(default_factory=list)
+    registry_variables: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +152,7 @@ class Builder:
         client = value.get("registry")
         if client is None:
             return
+        self._parts.registry_variables.update(self._around.registries.variables(client))
         found = sorted({place for url in self._around.registries.urls(client) if (place := _place_of(url)) is not None})
         if not found:
             self._parts.warnings.append(

@@ -167,6 +167,7 @@ class _Loader:
             sandbox=self._sandbox,
             files=tuple(self._read_files),
             warnings=tuple(dict.fromkeys(self._parts.warnings)),
+            registry_variables=self._parts.registry_variables,
         )
 
     def _unique(self, parts: Sequence[Placed]) -> dict[str, Any]:

@@ -21,6 +21,10 @@ class Registries(Protocol):
         """Base URLs from the configuration of ``npm``, ``pip``, ``cargo`` or ``apt``; empty where none is found."""
         ...
 
+    def variables(self, client: str) -> Mapping[str, str]:
+        """What makes the client use the same inside the sandbox, where its configuration is not in view."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class SecretSpec:
@@ -84,7 +88,7 @@ class Policy:
     """A policy, compiled once. An empty one denies everything.
 
     ``files`` are all files that were read, which no sandbox may see writable. ``warnings`` are for a person to read;
-    none of them makes the policy wider.
+    none of them makes the policy wider. ``registry_variables`` tell the package managers inside where to fetch from.
     """
 
     secrets: Mapping[str, SecretSpec] = field(default_factory=dict)
@@ -94,6 +98,7 @@ class Policy:
     sandbox: SandboxSpec = SandboxSpec()
     files: tuple[Path, ...] = ()
     warnings: tuple[str, ...] = ()
+    registry_variables: Mapping[str, str] = field(default_factory=dict)
     _decider: Decider = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

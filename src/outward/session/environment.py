@@ -39,6 +39,7 @@ def build(options: Options, view: View, placeholders: Mapping[str, str]) -> dict
         **_basics(options, view),
         **view.variables,
         **options.profile.environment,
+        **policy.registry_variables,
         **passed,
         **policy.sandbox.env_set,
         **proxy_variables(PROXY),

@@ -29,6 +29,9 @@ class FakeRegistries:
         self.asked.append(client)
         return self.known.get(client, ())
 
+    def variables(self, client: str) -> dict[str, str]:
+        return {f"{client}_registry": url for url in self.known.get(client, ())[:1]}
+
 
 def make_policy(text: str, *, registries: Registries | None = None, **others: str) -> Policy:
     """Loads ``text``; ``others`` are further files, by name without the suffix."""

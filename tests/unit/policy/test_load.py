@@ -364,6 +364,7 @@ def test_a_registry_becomes_one_destination_for_each_address():
         )
     )
     policy = make_policy("version: 1\ndestinations: [{registry: npm, allow: ['GET /**']}]", registries=registries)
+    assert policy.registry_variables == {"npm_registry": "https://npm.registry.example/a/"}
     assert [(d.scheme, d.host, d.port) for d in policy.destinations] == [
         ("http", "::1", 4873),
         ("https", "npm.registry.example", 443),

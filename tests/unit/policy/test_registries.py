@@ -42,6 +42,13 @@ NPM = """echo '{"registry": "https://npm.example/r/", "@acme:registry": "https:/
 def test_npm_is_asked_for_its_registries(machine):
     program(machine / "tools", "npm", NPM)
     assert registries(machine).urls("npm") == ("https://npm.example/r/", "https://acme.example/")
+    assert registries(machine).variables("npm") == {"npm_config_registry": "https://npm.example/r/"}
+
+
+def test_the_variables_for_the_sandbox_hold_no_password(machine):
+    program(machine / "tools", "npm", """echo '{"registry": "https://me:secret-1@npm.example:8443/r/"}'""")
+    assert registries(machine).variables("npm") == {"npm_config_registry": "https://npm.example:8443/r/"}
+    assert registries(machine).variables("cargo") == {}
 
 
 @pytest.mark.parametrize("script", ["exit 1", "echo nonsense", "echo '[]'", "kill -9 $$", "printf '\\377'"])
