@@ -85,6 +85,7 @@ class Caller:
             input=stdin,
             capture_output=True,
             text=True,
+            errors="replace",  # what is looked through may be anything
             timeout=timeout,
             cwd=self.workspace,
             env=self.env(),
@@ -97,6 +98,7 @@ class Caller:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            errors="replace",  # what is looked through may be anything
             cwd=self.workspace,
             env=self.env(),
         )
