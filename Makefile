@@ -37,8 +37,10 @@ clients: .clients/.ready  ## the real clients that the system tests drive
 test: check clients  ## all of the above, and every test that this machine can run
 	$(BIN)/pytest -n 2 --dist worksteal
 
-bench: setup  ## the same work through Outward and every installed peer; writes docs/performance.md
-	$(BIN)/python -m bench
+bench: setup clients  ## the same work through Outward and its peers; writes docs/performance.md
+	scripts/system-packages gcc libc6-dev libssl-dev nginx-light
+	PATH="$(CURDIR)/.clients/bin:$$PATH" $(BIN)/python -m bench --fetch-peers
+	PATH="$(CURDIR)/.clients/bin:$$PATH" $(BIN)/python -m bench
 
 lock: setup  ## renew the locked package versions
 	$(BIN)/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe --no-emit-index-url --no-emit-find-links \
