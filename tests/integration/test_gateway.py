@@ -282,6 +282,16 @@ def test_odd_hosts_are_malformed(gateway: Serve, target: str) -> None:
         assert (refused.status, refused.code) == (400, "malformed_request")
 
 
+@pytest.mark.parametrize(
+    "raw", [b"GET / HTTP/1.1\nHost: a\n\n", b"nonsense\r\n\r\n", b"\x16\x03\x01\x00\x05\n\n", b"a" * 70_000]
+)
+def test_what_is_not_http_is_told_so(gateway: Serve, raw: bytes) -> None:
+    with gateway.dial() as client:
+        client.send(raw)
+        assert client.read_answer().code == "malformed_request"
+        assert client.closed()
+
+
 def test_connect_sni_and_host_must_agree(gateway: Serve, api: Upstream) -> None:
     with gateway.dial() as client:
         client.send(b"CONNECT api.test:443 HTTP/1.1\r\nHost: evil.test:443\r\n\r\n")

@@ -14,6 +14,7 @@ step what happens here
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, Final
 
 from outward.core import (
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from outward.credentials import Injector
     from outward.gateway.client import ClientConnection
     from outward.gateway.gateway import Gateway, Ruleset
+
+_log: Final = logging.getLogger(__name__)
 
 RETRIED: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 """Idempotent methods (RFC 9110 §9.2.2): sent again when a kept connection turns out to be closed."""
@@ -108,9 +111,19 @@ class Exchange:
         except OutwardError as error:
             self._refuse_for(error)
             return
-        # Something has to be waited for: a secret, a connection. The client's body waits in its socket.
+        self._wait(recorded=self._injector.ready())
+
+    def _wait(self, *, recorded: bool) -> None:
+        """Something takes time: a secret, a connection. Meanwhile the client's body waits in its socket."""
         self.client.pause_reading()
-        self._task = asyncio.get_running_loop().create_task(self._acquire(recorded=self._injector.ready()))
+        self._task = asyncio.get_running_loop().create_task(self._acquire(recorded=recorded))
+        self._task.add_done_callback(self._waited)
+
+    def _waited(self, task: asyncio.Task[None]) -> None:
+        """Whatever went wrong, nobody is left waiting: an error that was not foreseen ends the connection."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("a request could not be handled", exc_info=error)
+            self.client.abort()
 
     def _decide(self) -> None:
         """Steps 4 and 5. Raises :class:`Refused` or :class:`ClientError`."""
@@ -256,13 +269,14 @@ class Exchange:
         if self._task is not None:
             self._task.cancel()
             self._task = None
+            self.client.resume_reading()
         if self._upstream is not None:
             self._upstream.close()
-        if self._answer is not None:
+        if self._answer is None and not self._response_done:
+            self._refuse(Code.UPSTREAM_TIMEOUT, "")
+        else:
             self._end(error="nothing was sent for too long")
             self.client.abort()
-        else:
-            self._refuse(Code.UPSTREAM_TIMEOUT, "")
 
     # -- the upstream's events (step 8)
 
@@ -317,7 +331,7 @@ class Exchange:
         stale = upstream is not None and upstream.served > 1 and self._answer is None
         if stale and self._head.length == 0 and self._head.method in RETRIED and not self._head.websocket:
             # A kept connection that the server closed at the same moment; nothing was answered, so ask again anew.
-            self._task = asyncio.get_running_loop().create_task(self._acquire(recorded=True))
+            self._wait(recorded=True)
             return
         self._upstream_failed(error)
 
@@ -402,7 +416,7 @@ class Exchange:
         if upstream is not None:
             upstream.close()
         self._end(code=Code.MALFORMED_REQUEST, error=error.message)
-        if self._answer is None:
+        if self._answer is None and not self._response_done:
             denial = Denial(Code.MALFORMED_REQUEST, method=self._head.method, detail=error.message)
             self.client.write(denial.response(close=True))
         self.client.close()

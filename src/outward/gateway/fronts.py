@@ -24,7 +24,7 @@ from outward.gateway.client_hello import HANDSHAKE, MAX_CLIENT_HELLO, parse_clie
 from outward.gateway.denial import Denial
 from outward.gateway.dial import DialError
 from outward.gateway.http1 import MAX_HEAD, RequestHead, parse_request, split_head
-from outward.gateway.listeners import peek, take
+from outward.gateway.listeners import discard, peek, take
 from outward.gateway.routes import ProxyRoute, ReverseRoute, Route, TunnelRoute
 from outward.gateway.tunnel import Tunnel
 
@@ -113,6 +113,7 @@ class ProxyFront:
         gateway.ended(_refusal_event(gateway, "", denial, ("", 0)))
         await asyncio.get_running_loop().sock_sendall(sock, denial.response(close=close))
         if close:
+            discard(sock)
             sock.close()
 
 

@@ -7,6 +7,7 @@ taken exactly to its end, a ClientHello is left for TLS to read.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import socket
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
@@ -93,7 +94,7 @@ class Listener:
         except (ClientError, OSError, TimeoutError):
             # The client went away, or said nothing in time; a front answers everything else itself.
             sock.close()
-        except asyncio.CancelledError:
+        except BaseException:
             sock.close()
             raise
 
@@ -153,6 +154,13 @@ async def take(sock: socket.socket, count: int) -> bytes:
         parts.append(part)
         count -= len(part)
     return b"".join(parts)
+
+
+def discard(sock: socket.socket) -> None:
+    """Takes what has arrived and nobody wants: closing with unread octets would reset the answer away."""
+    with contextlib.suppress(OSError):
+        while sock.recv(1 << 16):
+            pass
 
 
 async def _readable(sock: socket.socket) -> None:
