@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import signal
 import socket
+import ssl
 import time
 from typing import TYPE_CHECKING
 
@@ -326,6 +327,17 @@ def test_plain_http_is_filtered_like_https(serve: Callable[..., Serve], upstream
     assert [seen.target for seen in server.seen] == ["/a", "/a"]
 
 
+def test_a_client_that_does_not_trust_us_is_in_the_journal(gateway: Serve, ca_file: object) -> None:
+    with gateway.dial() as client:
+        assert client.connect("api.test:443").status == 200
+        with pytest.raises(ssl.SSLCertVerificationError):
+            client.start_tls(str(ca_file), "api.test")
+    _until(lambda: bool(gateway.journal()))
+    (record,) = gateway.journal()
+    assert (record["kind"], record["host"], record["verdict"]) == ("connect", "api.test", "allow")
+    assert "did not complete TLS" in record["error"]
+
+
 def test_http_inside_a_tunnel_for_https_is_refused(gateway: Serve) -> None:
     with gateway.dial() as client:
         assert client.connect("api.test:443").status == 200
@@ -418,8 +430,11 @@ def test_the_servers_certificate_is_verified(serve: Callable[..., Serve], upstre
 def test_an_unreachable_server(serve: Callable[..., Serve]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    refused = serve(POLICY.format(port=port), env={"KEY": KEY}).get("api.test", "/v1/x")
+    gateway = serve(POLICY.format(port=port), env={"KEY": KEY})
+    refused = gateway.get("api.test", "/v1/x")
     assert (refused.status, refused.code) == (502, "upstream_unreachable")
+    end = gateway.journal()[-1]
+    assert (end["verdict"], end["code"], end["status"]) == ("allow", "upstream_unreachable", 502), "nobody denied it"
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Iterator
 
+    from outward.core import Refusal
     from outward.gateway import Summary
 
 MAX_REFUSALS: Final = 10
@@ -16,18 +18,26 @@ _UNITS: Final = ("B", "KB", "MB", "GB", "TB")
 
 def closing_lines(summary: Summary, session: str) -> Iterator[str]:
     """What happened, what was refused and how to allow it, where to read more."""
-    refused = sum(summary.refused.values())
     requests = f"{summary.requests} request{'' if summary.requests == 1 else 's'}"
-    yield f"{requests}, {_size(summary.bytes_in)} sent, {_size(summary.bytes_out)} received, {refused} refused"
-    for refusal, count in summary.refused.most_common(MAX_REFUSALS):
+    totals = [requests, f"{_size(summary.bytes_in)} sent", f"{_size(summary.bytes_out)} received"]
+    for what, counter in (("refused", summary.refused), ("failed", summary.failed)):
+        if counter or what == "refused":
+            totals.append(f"{sum(counter.values())} {what}")
+    yield ", ".join(totals)
+    yield from _listed("refused", summary.refused)
+    yield from _listed("failed", summary.failed)
+    yield f"all of it: outward log --session {session}"
+
+
+def _listed(what: str, counter: Counter[Refusal]) -> Iterator[str]:
+    for refusal, count in counter.most_common(MAX_REFUSALS):
         times = f" ({count} times)" if count > 1 else ""
-        what = f"{refusal.method} {refusal.authority}{refusal.path}"
-        yield f"  refused {printable(what)}: {refusal.code}{times}"
+        request = f"{refusal.method} {refusal.authority}{refusal.path}"
+        yield f"  {what} {printable(request)}: {refusal.code}{times}"
         if refusal.allow_command:
             yield f"    to allow it: {refusal.allow_command}"
-    if len(summary.refused) > MAX_REFUSALS:
-        yield f"  and {len(summary.refused) - MAX_REFUSALS} more"
-    yield f"all of it: outward log --session {session}"
+    if len(counter) > MAX_REFUSALS:
+        yield f"  and {len(counter) - MAX_REFUSALS} more"
 
 
 def printable(text: str) -> str:

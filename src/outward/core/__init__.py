@@ -27,11 +27,12 @@ from outward.core.refusal import Refusal
 from outward.core.request import Request
 from outward.core.rule import Action, Destination, Injection, Rule
 from outward.core.secret import Secret
-from outward.core.verdict import STATUS_OF_CODE, Code, Verdict
+from outward.core.verdict import STATUS_OF_CODE, UPSTREAM_TROUBLE, Code, Verdict
 
 __all__ = [
     "DEFAULT_PORT",
     "STATUS_OF_CODE",
+    "UPSTREAM_TROUBLE",
     "Action",
     "CanonicalPath",
     "ClientError",

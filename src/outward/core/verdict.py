@@ -47,6 +47,10 @@ STATUS_OF_CODE: Final[dict[Code, int]] = {
 }
 
 
+UPSTREAM_TROUBLE: Final = frozenset({Code.UPSTREAM_UNREACHABLE, Code.UPSTREAM_TIMEOUT, Code.UPSTREAM_TLS})
+"""Codes of requests that the policy allowed and the way to the server failed: no verdict, and no rule would help."""
+
+
 class Verdict(NamedTuple):
     """What ``decide`` answers. Made once per rule when the policy is compiled, then shared.
 

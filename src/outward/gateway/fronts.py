@@ -186,7 +186,20 @@ class _Connect:
             )
         except (ssl.SSLError, ConnectionError) as error:
             reason = (error.reason or "").replace("_", " ").lower() if isinstance(error, ssl.SSLError) else "closed"
-            self._record(Denial(Code.UPSTREAM_TLS), error=f"the client did not complete TLS with us: {reason}")
+            self._gateway.ended(
+                Event(
+                    "end",
+                    self._gateway.next_id(),
+                    "connect",
+                    self._agent,
+                    "CONNECT",
+                    "https",
+                    self._host,
+                    self._port,
+                    verdict="allow",
+                    error=f"the client did not complete TLS with us: {reason}",
+                )
+            )
             raise
 
     async def _pass_through(self, verdict: Verdict) -> bool:

@@ -47,6 +47,8 @@ class Summary:
     """Octets of bodies to the clients."""
     refused: Counter[Refusal] = field(default_factory=Counter)
     """How often each request was refused; bounded, the rest is in the journal."""
+    failed: Counter[Refusal] = field(default_factory=Counter)
+    """How often each allowed request did not get through, likewise."""
 
 
 MAX_REFUSED: Final = 1000
@@ -174,12 +176,14 @@ class Gateway:
         summary.requests += 1
         summary.bytes_in += event.bytes_in or 0
         summary.bytes_out += event.bytes_out or 0
-        if event.verdict == "deny" and len(summary.refused) < MAX_REFUSED:
+        if event.code is not None:
+            counter = summary.refused if event.verdict == "deny" else summary.failed
             path = (event.path or "").partition("?")[0]
             refusal = Refusal(
-                event.code or "", event.method or "", event.scheme or "", event.host or "", event.port or 0, path
+                event.code, event.method or "", event.scheme or "", event.host or "", event.port or 0, path
             )
-            summary.refused[refusal] += 1
+            if refusal in counter or len(counter) < MAX_REFUSED:
+                counter[refusal] += 1
         try:
             self.journal.append(event)
         except JournalUnavailable as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from outward.core import STATUS_OF_CODE, Event
+from outward.core import STATUS_OF_CODE, UPSTREAM_TROUBLE, Event
 from outward.gateway.rewrite import masked_query
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Record:
             return
         self._ended = True
         now = self._gateway.clock()
-        allowed = code is None and verdict is not None
+        allowed = verdict is not None and (code is None or code in UPSTREAM_TROUBLE)
         self._gateway.ended(
             Event(
                 "end",

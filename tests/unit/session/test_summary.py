@@ -54,3 +54,10 @@ def test_a_star_from_inside_cannot_widen_the_suggestion():
 def test_another_port_and_scheme_are_in_the_suggestion():
     refusal = Refusal("port_not_allowed", "GET", "http", "h.example", 8080, "/x")
     assert refusal.allow_command == "outward policy allow 'GET http://h.example:8080/x'"
+
+
+def test_what_was_allowed_and_failed_is_not_called_refused():
+    failure = Refusal("upstream_unreachable", "GET", "https", "h.example", 443, "/x")
+    found = list(closing_lines(Summary(3, 0, 0, failed=Counter({failure: 3})), "s"))
+    assert found[0].endswith("0 refused, 3 failed")
+    assert "  failed GET h.example/x: upstream_unreachable (3 times)" in found
