@@ -230,6 +230,6 @@ def canonical_query(query: str) -> str:
     Servers differ in what they tolerate, so nothing is re-encoded; controls, spaces, ``#``, backslashes and octets above
     0x7E are refused with :class:`ClientError`.
     """
-    if not _QUERY.fullmatch(query):
+    if query and not _QUERY.fullmatch(query):
         raise ClientError("the query holds a character that must be encoded")
     return query

@@ -44,7 +44,7 @@ class Injector:
     """Compiled from a destination when the policy is loaded.
 
     ``sets`` are the lower-case names of the headers that we write, ``removes`` those of the client's that do not go out
-    (unless a placeholder in them is swapped: ``swaps``), ``secrets`` the names of what the destination is bound to.
+    (unless a placeholder in them is swapped), ``secrets`` the names of what the destination is bound to.
     """
 
     def __init__(self, destination: Destination, store: CredentialStore) -> None:
@@ -57,7 +57,6 @@ class Injector:
             for i in destination.inject
             if i.form == "placeholder"
         }
-        self.swaps: Final = bool(self._swapped)
         self.sets: Final = frozenset(
             "authorization" if i.form == "basic" else i.name for i in destination.inject if i.form in _RENDERERS
         )
@@ -113,6 +112,10 @@ class Injector:
     def leaked(self, head: str, authorization: str | None) -> str | None:
         """The name of a secret whose placeholder stands in ``head`` (or inside Basic) and is not bound here."""
         return find_leak(self._store, head, authorization, self.secrets)
+
+    def mentioned(self, head: str, authorization: str | None) -> bool:
+        """Whether a placeholder that is swapped here may stand in a request; if not, no field need be looked at."""
+        return bool(self._swapped) and (authorization is not None or any(text in head for text in self._swapped))
 
     def swap(self, name: str, value: str) -> str | None:
         """The header value with placeholders swapped, or ``None`` if it holds none that is swapped here."""

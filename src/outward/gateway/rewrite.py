@@ -52,10 +52,11 @@ def request_head(head: RequestHead, request: Request, injector: Injector) -> byt
     ]
     removes, nominated = injector.removes, head.nominated
     identity = injector.scrubber is not None
+    swaps = injector.mentioned(head.text, head.authorization)
     for key, name, value in head.fields:
         if key in NOT_FORWARDED or key in nominated:
             continue
-        swapped = injector.swap(key, value) if injector.swaps else None
+        swapped = injector.swap(key, value) if swaps else None
         if swapped is not None and key not in injector.sets:
             out.append(f"{name}: {swapped}")
         elif key not in removes and not (identity and key == "accept-encoding"):

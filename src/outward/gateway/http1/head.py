@@ -137,7 +137,7 @@ def _parse_fields(block: str) -> tuple[list[Field], dict[str, list[str]]]:
 def _parse_lines(block: str) -> tuple[list[tuple[str, str]], dict[str, list[str]]]:
     """The lines of an answer, and the values of those that decide its framing."""
     _checked(block, UpstreamError)
-    lines = [(line[: line.index(":")].lower(), line) for line in block.split("\r\n")[:-1]]
+    lines = [(line.partition(":")[0].lower(), line) for line in block.split("\r\n")[:-1]]
     known: dict[str, list[str]] = {}
     for key, line in lines:
         if key in _RESPONSE_KEYS:
@@ -259,7 +259,7 @@ def parse_response(head: bytes) -> ResponseHead:
         connection.nominated,
         length,
         chunked,
-        any(one.lower() != "identity" for one in known.get("content-encoding", ())),
+        "content-encoding" in known and any(one.lower() != "identity" for one in known["content-encoding"]),
         known["keep-alive"][0] if "keep-alive" in known else "",
     )
 
