@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import signal
 import socket
 import ssl
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -14,7 +16,6 @@ import pytest
 from tests.support.upstream import Upstream, answer, read_request
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable
 
     from tests.support.serve import Serve
@@ -475,6 +476,29 @@ def test_a_cut_answer_is_seen_as_cut(serve: Callable[..., Serve], upstream: Call
     assert "closed" in end["error"]
 
 
+def test_a_server_that_hangs_up_in_the_middle_of_an_upload(
+    serve: Callable[..., Serve], upstream: Callable[..., Upstream]
+) -> None:
+    held_up = threading.Event()
+
+    async def lazy(server: Upstream, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader, body=False)
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await asyncio.get_running_loop().run_in_executor(None, held_up.wait, 10)
+        writer.transport.abort()
+
+    gateway = serve(POLICY.format(port=upstream("api.test", handler=lazy).port), env={"KEY": KEY})
+    size = 12_000_000
+    with gateway.tunnel("api.test") as client:
+        client.send(b"PUT /v1/files/a HTTP/1.1\r\nHost: api.test\r\nContent-Length: %d\r\n\r\n" % size)
+        sent = push(client.sock, size, patience=1)
+        assert sent < size, "the server does not read, so the gateway does not either"
+        held_up.set()
+        assert push(client.sock, size - sent, patience=15) == size - sent
+        assert client.read_answer().code == "upstream_unreachable"
+        assert client.request("HEAD", "/v2/x", "api.test").status == 403, "and the connection goes on"
+
+
 def test_a_kept_connection_that_the_server_closed_is_replaced(
     serve: Callable[..., Serve], upstream: Callable[..., Upstream]
 ) -> None:
@@ -761,6 +785,18 @@ def test_the_journal_has_a_start_before_and_an_end_after(gateway: Serve) -> None
     assert (end["status"], end["address"], end["rule"]) == (200, "127.0.0.1", "api.test allow[0]")
     assert end["bytes_out"] > 0
     assert KEY not in str(gateway.journal())
+
+
+def push(sock: socket.socket, count: int, *, patience: float) -> int:
+    """Sends ``count`` octets, or as many as go before nothing moves for ``patience`` seconds."""
+    sock.settimeout(patience)
+    sent = 0
+    while sent < count:
+        try:
+            sent += sock.send(b"x" * min(65536, count - sent))
+        except TimeoutError:
+            break
+    return sent
 
 
 def _until(condition: Callable[[], bool]) -> None:

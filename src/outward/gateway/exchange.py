@@ -399,6 +399,7 @@ class Exchange:
     def _discard(self) -> None:
         """Reads the rest of a request body that nobody wants, so that the client gets to read the answer."""
         self._discarding = True
+        self.client.resume_reading()  # the server may have held it up, and will not say any more that it has caught up
         if self._head.expect_continue:
             self.client.close()
             return
