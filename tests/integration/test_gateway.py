@@ -488,8 +488,9 @@ def test_a_server_that_hangs_up_in_the_middle_of_an_upload(
         writer.transport.abort()
 
     gateway = serve(POLICY.format(port=upstream("api.test", handler=lazy).port), env={"KEY": KEY})
-    size = 12_000_000
+    size = 24_000_000  # more than all buffers on the way, so that somebody has to be held up
     with gateway.tunnel("api.test") as client:
+        client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
         client.send(b"PUT /v1/files/a HTTP/1.1\r\nHost: api.test\r\nContent-Length: %d\r\n\r\n" % size)
         sent = push(client.sock, size, patience=1)
         assert sent < size, "the server does not read, so the gateway does not either"

@@ -45,8 +45,8 @@ _log: Final = logging.getLogger(__name__)
 RETRIED: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 """Idempotent methods (RFC 9110 §9.2.2): sent again when a kept connection turns out to be closed."""
 
-MAX_DISCARDED: Final = 16 * 1024 * 1024
-"""Octets of an unwanted request body that are read and dropped, so that the client gets to read the answer."""
+MAX_DISCARDED: Final = 256 * 1024 * 1024
+"""Octets of an unwanted request body that are read and dropped. Closing earlier would reset the answer away unread."""
 
 
 class Exchange:
@@ -56,6 +56,7 @@ class Exchange:
         "_answer",
         "_close_after",
         "_destination",
+        "_discarded",
         "_discarding",
         "_head",
         "_injector",
@@ -93,6 +94,7 @@ class Exchange:
         self._close_after = not head.keep_alive
         self._tunnel = False
         self._discarding = False
+        self._discarded = 0
         self._response_done = False
 
     # -- steps 4 to 7
@@ -223,7 +225,8 @@ class Exchange:
             return
         self._record.body_in += len(payload)
         if self._discarding:
-            if self._record.body_in > MAX_DISCARDED:
+            self._discarded += len(payload)
+            if self._discarded > MAX_DISCARDED:
                 self.client.close()
                 return
         elif self._upstream is not None:
