@@ -1,4 +1,4 @@
-"""The upstream's answer on its way to the client (DESIGN §3, step 8). Without I/O: octets in, octets out."""
+"""The upstream's answer on its way to the client (docs/architecture.md, step 8). Without I/O: octets in, octets out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dialling: resolve, check each address, connect to the checked address (DESIGN §3, step 7).
+"""Dialling: resolve, check each address, connect to the checked address (docs/architecture.md, step 7).
 
 The name is resolved once and the socket is connected to the numeric address that was checked, so there is no second
 look-up for an attacker's DNS server to answer differently.

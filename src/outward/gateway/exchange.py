@@ -1,4 +1,4 @@
-"""One request and its answer: the steps of DESIGN §3, numbered as there.
+"""One request and its answer: the steps of docs/architecture.md, numbered as there.
 
 ==== =============================================================================================
 step what happens here

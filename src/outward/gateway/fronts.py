@@ -1,4 +1,4 @@
-"""The fronts: explicit proxy and reverse (DESIGN §3, steps 1 to 3)."""
+"""The fronts: explicit proxy and reverse (docs/architecture.md, steps 1 to 3)."""
 
 from __future__ import annotations
 

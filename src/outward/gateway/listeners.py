@@ -1,4 +1,4 @@
-"""Accepting: sockets, and what their clients speak before there is HTTP (DESIGN §3, steps 1 to 3).
+"""Accepting: sockets, and what their clients speak before there is HTTP (docs/architecture.md, steps 1 to 3).
 
 Until it is known what a connection is for, its octets are only looked at (``MSG_PEEK``) and not taken: a CONNECT head is
 taken exactly to its end, a ClientHello is left for TLS to read.

@@ -1,4 +1,4 @@
-"""Where a request on a connection is meant to go (DESIGN §3, step 4). Pure.
+"""Where a request on a connection is meant to go (docs/architecture.md, step 4). Pure.
 
 A route knows what the connection was opened for and turns a request's target and Host into one destination, or refuses:
 CONNECT host = SNI = Host, no second opinion.
