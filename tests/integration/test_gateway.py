@@ -294,6 +294,19 @@ def test_what_is_not_http_is_told_so(gateway: Serve, raw: bytes) -> None:
         assert client.closed()
 
 
+@pytest.mark.parametrize("unix", [False, True])
+def test_a_greeting_in_pieces(serve: Callable[..., Serve], api: Upstream, tmp_path: object, unix: bool) -> None:
+    where = f"unix:{tmp_path}/o.sock" if unix else "127.0.0.1:0"
+    gateway = serve(POLICY.format(port=api.port), "--listen", where, env={"KEY": KEY})
+    with gateway.dial() as client:
+        for piece in (b"CONN", b"ECT api.test:443 HTTP/1.1\r\nHost: api.te", b"st:443\r\n", b"\r\n"):
+            client.send(piece)
+            time.sleep(0.02)
+        assert client.read_answer("CONNECT").status == 200
+        client.start_tls(gateway.ca, "api.test")
+        assert client.request("GET", "/v1/x", "api.test").status == 200
+
+
 def test_connect_sni_and_host_must_agree(gateway: Serve, api: Upstream) -> None:
     with gateway.dial() as client:
         client.send(b"CONNECT api.test:443 HTTP/1.1\r\nHost: evil.test:443\r\n\r\n")
