@@ -17,6 +17,7 @@ from tests.support.upstream import Upstream, answer, read_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.support.serve import Serve
 
@@ -555,6 +556,42 @@ def test_the_value_is_scrubbed_across_packets(
     assert shown.body.endswith(b" end")
     assert KEY.encode() not in shown.body + shown.raw
     assert KEY[3:-3].encode() not in base64.b64decode(shown.body.split(b" ")[3])
+
+
+def test_a_value_that_is_renewed_meanwhile_is_scrubbed_all_the_same(
+    serve: Callable[..., Serve], upstream: Callable[..., Upstream], tmp_path: Path
+) -> None:
+    renewed = threading.Event()
+
+    async def handler(server: Upstream, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen = await read_request(reader)
+        assert seen is not None
+        server.seen.append(seen)
+        if seen.target == "/v1/slow":
+            await asyncio.get_running_loop().run_in_executor(None, renewed.wait, 15)
+        writer.write(answer(body=f"echo {seen['x-api-key']}".encode()))
+        await writer.drain()
+
+    server = upstream("api.test", handler=handler)
+    file = tmp_path / "key"
+    file.write_text("first-value-0123456789")
+    file.chmod(0o600)
+    policy = POLICY.format(port=server.port).replace("{env: KEY, expose: API_KEY}", f"{{file: {file}, ttl: 1s}}")
+    gateway = serve(policy)
+    with gateway.tunnel("api.test") as slow:
+        slow.send(b"GET /v1/slow HTTP/1.1\r\nHost: api.test\r\n\r\n")
+        _until(lambda: len(server.seen) == 1)
+        file.write_text("second-value-987654321")
+
+        def use_the_new_one() -> bool:
+            return b"echo" in gateway.get("api.test", "/v1/x").body and "second" in server.seen[-1]["x-api-key"]
+
+        _until(use_the_new_one)
+        renewed.set()
+        body = slow.read_answer().body
+    assert server.seen[0]["x-api-key"] == "first-value-0123456789"
+    assert body.startswith(b"echo ")
+    assert b"first-value" not in body
 
 
 def test_without_the_scrubber_the_value_would_come_back(serve: Callable[..., Serve], api: Upstream) -> None:

@@ -36,7 +36,7 @@ from outward.gateway.upstream import PoolKey, UpstreamConnection
 
 if TYPE_CHECKING:
     from outward.core import Destination, Verdict
-    from outward.credentials import Injector
+    from outward.credentials import Injector, Scrubber
     from outward.gateway.client import ClientConnection
     from outward.gateway.gateway import Gateway, Ruleset
 
@@ -66,6 +66,7 @@ class Exchange:
         "_request",
         "_response_done",
         "_ruleset",
+        "_scrubber",
         "_task",
         "_tunnel",
         "_upstream",
@@ -87,6 +88,7 @@ class Exchange:
         self._verdict: Verdict | None = None
         self._upstream: UpstreamConnection | None = None
         self._answer: Answer | None = None
+        self._scrubber: Scrubber | None = None
         self._task: asyncio.Task[None] | None = None
         self._injector: Injector
         self._destination: Destination
@@ -196,6 +198,8 @@ class Exchange:
         self._upstream = upstream
         self._record.address = upstream.address
         head = request_head(self._head, self._request, self._injector)
+        # The scrubber of the values that go out now: they may be renewed before the answer to them comes.
+        self._scrubber = self._injector.scrubber
         pending, self._pending = self._pending, b""
         upstream.begin(self, self._request.method, head)
         if self.client.write_paused:
@@ -285,13 +289,13 @@ class Exchange:
 
     def on_interim_response(self, head: ResponseHead) -> None:
         """See :meth:`Answer.interim`."""
-        self.client.write(Answer(self._head, self._injector.scrubber, closes=False).interim(head))
+        self.client.write(Answer(self._head, self._scrubber, closes=False).interim(head))
 
     def on_response(self, head: ResponseHead, payload: bytes, *, done: bool, trailers: str) -> None:
         """The answer's head, with as much of its body as came along."""
         # The client may or may not send the body that it asked about; only closing settles it.
         self._close_after |= self._head.expect_continue and not self._reader.done
-        answer = Answer(self._head, self._injector.scrubber, closes=self._close_after)
+        answer = Answer(self._head, self._scrubber, closes=self._close_after)
         try:
             out = answer.begin(head, payload, done=done, trailers=trailers)
         except UpstreamError as error:
@@ -357,7 +361,7 @@ class Exchange:
             self._upstream_failed(UpstreamError("the server switched protocols unasked"))
             return
         self._tunnel = True
-        self._answer = Answer(self._head, self._injector.scrubber, closes=True)
+        self._answer = Answer(self._head, self._scrubber, closes=True)
         self._record.answered(head.status)
         self.client.write(self._answer.switching(head))
 
