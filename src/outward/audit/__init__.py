@@ -9,7 +9,8 @@
 ``docs/audit.md`` specifies the format; ``format`` is the only module that writing and reading share.
 """
 
+from outward.audit.format import new_session
 from outward.audit.journal import Journal
 from outward.audit.verify import Broken, Report, verify
 
-__all__ = ["Broken", "Journal", "Report", "verify"]
+__all__ = ["Broken", "Journal", "Report", "new_session", "verify"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import secrets
+import time
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -51,6 +53,11 @@ class Segment(NamedTuple):
 
     number: int
     path: Path
+
+
+def new_session(kind: str = "") -> str:
+    """A name for a session: sorts by time within its ``kind``, and cannot be guessed."""
+    return f"{kind}{time.strftime('%Y%m%dT%H%M%S')}-{secrets.token_hex(4)}"
 
 
 def is_session_name(session: str) -> bool:

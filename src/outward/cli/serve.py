@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,7 +59,7 @@ def command(policy_file: Path | None, listen: tuple[str, ...], reverse: list[Rev
     """
     import uvloop
 
-    from outward.audit import Journal
+    from outward.audit import Journal, new_session
     from outward.pki import Authority
     from outward.server import Server
 
@@ -75,7 +73,7 @@ def command(policy_file: Path | None, listen: tuple[str, ...], reverse: list[Rev
     for warning in policy.warnings:
         _report(warning)
     state = state_directory()
-    session = f"serve-{time.strftime('%Y%m%dT%H%M%S')}-{secrets.token_hex(4)}"
+    session = new_session("serve-")
     announcement = state / "serve.json"
     with Journal.open(state / "journal", session=session) as journal:
         server = Server(

@@ -7,9 +7,9 @@
 * A *scrubber* replaces the values of one destination by their placeholders in what comes back.
 """
 
-from outward.credentials.injector import Injector, PlaceholderLeak
+from outward.credentials.injector import Injector
 from outward.credentials.placeholders import make_placeholder
 from outward.credentials.scrub import Scrubber
 from outward.credentials.store import CredentialStore
 
-__all__ = ["CredentialStore", "Injector", "PlaceholderLeak", "Scrubber", "make_placeholder"]
+__all__ = ["CredentialStore", "Injector", "Scrubber", "make_placeholder"]

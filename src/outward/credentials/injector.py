@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
-from outward.core import OutwardError
 from outward.credentials.forms import basic, header, placeholder
 from outward.credentials.forms.header import header_text
 from outward.credentials.scrub import Scrubber
@@ -30,14 +29,6 @@ _RENDERERS: Final = {
     "header": header.render,
     "basic": basic.render,
 }
-
-
-class PlaceholderLeak(OutwardError):
-    """A placeholder is on its way to a destination that its secret is not bound to. ``name`` is the secret's."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f"the placeholder of secret {name!r} does not belong there")
-        self.name = name
 
 
 class Injector:
@@ -63,7 +54,7 @@ class Injector:
         stripped = CLIENT_CREDENTIALS if destination.client_credentials == "strip" else frozenset[str]()
         self.removes: Final = stripped | self.sets
         self._fresh_until = 0.0 if self.secrets else float("inf")
-        self._values: tuple[Secret, ...] | None = None
+        self._values: dict[str, Secret] = {}
         self._lines: tuple[tuple[str, str], ...] = ()
         self._scrubber: Scrubber | None = None
 
@@ -74,13 +65,13 @@ class Injector:
         """
         if time.monotonic() < self._fresh_until:
             return True
-        values: list[Secret] = []
+        values: dict[str, Secret] = {}
         for name in self.secrets:
             value = self._store.cached(name)
             if value is None:
                 return False
-            values.append(value)
-        self._render(tuple(values))
+            values[name] = value
+        self._render(values)
         self._fresh_until = min(map(self._store.expiry, self.secrets))
         return True
 
@@ -89,14 +80,13 @@ class Injector:
         for name in self.secrets:
             await self._store.get(name)
 
-    def _render(self, values: tuple[Secret, ...]) -> None:
-        by_name = dict(zip(self.secrets, values, strict=True))
-        self._lines = tuple(_RENDERERS[i.form](i, by_name) for i in self._injections if i.form in _RENDERERS)
-        for secret in values:
+    def _render(self, values: dict[str, Secret]) -> None:
+        self._lines = tuple(_RENDERERS[i.form](i, values) for i in self._injections if i.form in _RENDERERS)
+        for secret in values.values():
             header_text(secret)  # whatever the form: a value that cannot stand in a header is refused now
         if self._redact:
             placeholders = self._store.placeholders
-            self._scrubber = Scrubber((s.reveal(), placeholders[s.name].encode("latin-1")) for s in values)
+            self._scrubber = Scrubber((s.reveal(), placeholders[n].encode("latin-1")) for n, s in values.items())
         self._values = values
 
     @property
@@ -109,10 +99,6 @@ class Injector:
         """What takes the values out of the answer; ``None`` where nothing is bound or the policy says not to."""
         return self._scrubber
 
-    def leaked(self, head: str, authorization: str | None) -> str | None:
-        """The name of a secret whose placeholder stands in ``head`` (or inside Basic) and is not bound here."""
-        return find_leak(self._store, head, authorization, self.secrets)
-
     def mentioned(self, head: str, authorization: str | None) -> bool:
         """Whether a placeholder that is swapped here may stand in a request; if not, no field need be looked at."""
         return bool(self._swapped) and (authorization is not None or any(text in head for text in self._swapped))
@@ -124,14 +110,10 @@ class Injector:
         swapped = text
         for stand_in, (secret, places) in self._swapped.items():
             if place in places and stand_in in swapped:
-                swapped = swapped.replace(stand_in, self._value_of(secret))
+                swapped = swapped.replace(stand_in, header_text(self._values[secret]))
         if swapped == text:
             return None
         return swapped if pair is None else placeholder.encode_basic(swapped)
-
-    def _value_of(self, name: str) -> str:
-        assert self._values is not None, "ready() was not awaited"
-        return header_text(self._values[self.secrets.index(name)])
 
 
 def find_leak(store: CredentialStore, head: str, authorization: str | None, bound: Sequence[str] = ()) -> str | None:

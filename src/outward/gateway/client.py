@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final, cast
 
-from outward.core import ClientError, Code
+from outward.core import ClientError, Code, Request
 from outward.gateway.denial import Denial
 from outward.gateway.exchange import Exchange
 from outward.gateway.http1 import MAX_HEAD, parse_request, split_head
+from outward.gateway.record import Record
+from outward.gateway.tunnel import TUNNEL_TIME
 from outward.gateway.upstream import HIGH_WATER
 
 if TYPE_CHECKING:
@@ -24,21 +26,17 @@ KEEP_TIME: Final = 300.0
 EXCHANGE_TIME: Final = 600.0
 """Seconds without an octet in either direction. Idle, not total: a stream may last for days."""
 
-TUNNEL_TIME: Final = 3600.0
-"""The same after an upgrade."""
-
 
 class ClientConnection(asyncio.Protocol):
     """Reads requests and makes an :class:`Exchange` of each; pipelined ones wait their turn (RFC 9112 §9.3.2)."""
 
-    def __init__(self, gateway: Gateway, route: Route, agent: str, early: bytes = b"") -> None:
-        """``early`` is what was read from the socket before this object existed."""
+    def __init__(self, gateway: Gateway, route: Route, agent: str) -> None:
         self.gateway: Final = gateway
         self.route: Final = route
         self.agent: Final = agent
         self.transport: asyncio.Transport
         self.last_activity = 0.0
-        self._buffer = early
+        self._buffer = b""
         self._exchange: Exchange | None = None
         self._pumping = False
         self._paused = False
@@ -54,8 +52,6 @@ class ClientConnection(asyncio.Protocol):
         self.transport.set_write_buffer_limits(HIGH_WATER)
         self.last_activity = self.gateway.clock()
         self.gateway.joined(self)
-        if self._buffer:
-            self._pump()
 
     def data_received(self, data: bytes) -> None:
         """A head, a body, or something that has to wait."""
@@ -161,7 +157,9 @@ class ClientConnection(asyncio.Protocol):
                 exchange = self._exchange = Exchange(self.gateway, self, head)
                 exchange.begin(rest)
         except ClientError as error:
-            self.gateway.refused_early(self, error)
+            scheme, host, port = self.route.origin
+            unread = Request(self.agent, "", scheme, host, port, "", "")
+            Record(self.gateway, "http").end(unread, None, code=Code.MALFORMED_REQUEST, error=error.message)
             self.transport.write(Denial(Code.MALFORMED_REQUEST, detail=error.message).response(close=True))
             self.close()
         finally:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 from outward.core import (
     ClientError,
     Code,
-    Event,
     JournalUnavailable,
     OutwardError,
     Request,
@@ -25,6 +24,7 @@ from outward.gateway.denial import Denial
 from outward.gateway.dial import DialError
 from outward.gateway.http1 import MAX_HEAD, RequestHead, parse_request, split_head
 from outward.gateway.listeners import discard, peek, take
+from outward.gateway.record import Record
 from outward.gateway.routes import ProxyRoute, ReverseRoute, Route, TunnelRoute
 from outward.gateway.tunnel import Tunnel
 
@@ -110,7 +110,8 @@ class ProxyFront:
         return name if hmac.compare_digest(token.reveal(), password.encode("latin-1")) else None
 
     async def _refuse(self, gateway: Gateway, sock: socket.socket, denial: Denial, *, close: bool = False) -> None:
-        gateway.ended(_refusal_event(gateway, "", denial, ("", 0)))
+        asked = Request("", denial.method or "CONNECT", "https", "", 0, "", "")
+        Record(gateway, "connect").end(asked, None, code=denial.code, error=denial.detail or None)
         await asyncio.get_running_loop().sock_sendall(sock, denial.response(close=close))
         if close:
             discard(sock)
@@ -158,16 +159,16 @@ class _Connect:
         if not verdict.allowed:
             plain = policy.decide_host(self._agent, self._host, self._port, "http")
             if not plain.allowed:
-                await self._refuse(verdict.code or Code.HOST_NOT_ALLOWED, "", verdict.rule)
+                await self._refuse(verdict.code or Code.HOST_NOT_ALLOWED, "", verdict)
                 return False
             verdict = plain
         if verdict.destination is not None and verdict.destination.tls == "passthrough":
             return await self._pass_through(verdict)
         await self._send(_ESTABLISHED)
-        await self._intercept()
+        await self._intercept(verdict)
         return True
 
-    async def _intercept(self) -> None:
+    async def _intercept(self, verdict: Verdict) -> None:
         """Step 3: TLS with a certificate of ours, or plain HTTP if the client does not begin with TLS."""
         first = await peek(self._sock, lambda data: data[0], 1)
         if first != HANDSHAKE:
@@ -186,20 +187,8 @@ class _Connect:
             )
         except (ssl.SSLError, ConnectionError) as error:
             reason = (error.reason or "").replace("_", " ").lower() if isinstance(error, ssl.SSLError) else "closed"
-            self._gateway.ended(
-                Event(
-                    "end",
-                    self._gateway.next_id(),
-                    "connect",
-                    self._agent,
-                    "CONNECT",
-                    "https",
-                    self._host,
-                    self._port,
-                    verdict="allow",
-                    error=f"the client did not complete TLS with us: {reason}",
-                )
-            )
+            reason = f"the client did not complete TLS with us: {reason}"
+            Record(self._gateway, "connect").end(self._request(), verdict, error=reason)
             raise
 
     async def _pass_through(self, verdict: Verdict) -> bool:
@@ -207,8 +196,7 @@ class _Connect:
         gateway = self._gateway
         destination = verdict.destination
         assert destination is not None
-        request = Request(self._agent, "CONNECT", "https", self._host, self._port, "", "")
-        tunnel = Tunnel(gateway, request, verdict)
+        tunnel = Tunnel(gateway, self._request(), verdict)
         try:
             tunnel.start()
             _, address = await gateway.dialler.open(destination, self._host, lambda: tunnel.server, tls=False)
@@ -235,35 +223,13 @@ class _Connect:
     async def _send(self, data: bytes) -> None:
         await asyncio.get_running_loop().sock_sendall(self._sock, data)
 
-    async def _refuse(self, code: Code, detail: str, rule: str = "") -> None:
-        denial = self._denial(code, detail, rule)
-        self._record(denial, error=detail or None)
-        await self._send(denial.response())
+    async def _refuse(self, code: Code, detail: str, verdict: Verdict | None = None) -> None:
+        Record(self._gateway, "connect").end(self._request(), verdict, code=code, error=detail or None)
+        await self._send(self._denial(code, detail, verdict.rule if verdict is not None else "").response())
 
     def _denial(self, code: Code, detail: str, rule: str) -> Denial:
         return Denial(code, method="CONNECT", host=self._host, port=self._port, rule=rule, detail=detail)
 
-    def _record(self, denial: Denial, *, error: str | None) -> None:
-        self._gateway.ended(_refusal_event(self._gateway, self._agent, denial, (self._host, self._port), error=error))
-
-
-def _refusal_event(
-    gateway: Gateway, agent: str, denial: Denial, where: tuple[str, int], error: str | None = None
-) -> Event:
-    """The record of a connection that did not get as far as a request."""
-    host, port = where
-    return Event(
-        "end",
-        gateway.next_id(),
-        "connect",
-        agent,
-        denial.method or "CONNECT",
-        "https",
-        host or None,
-        port or None,
-        verdict="deny",
-        code=denial.code.value,
-        rule=denial.rule or None,
-        status=denial.status,
-        error=error,
-    )
+    def _request(self) -> Request:
+        """What the journal says was asked for."""
+        return Request(self._agent, "CONNECT", "https", self._host, self._port, "", "")

@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
-from outward.core import ClientError, Code, Event, JournalUnavailable, Refusal
+from outward.core import JournalUnavailable, Refusal
 from outward.credentials import Injector
 from outward.credentials.injector import find_leak
 from outward.gateway.dial import Dialler
@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     import socket
 
     from outward.audit import Journal
-    from outward.core import Destination
+    from outward.core import Destination, Event
     from outward.credentials import CredentialStore
-    from outward.gateway.client import ClientConnection
     from outward.gateway.http1 import RequestHead
     from outward.gateway.listeners import Front
     from outward.pki import Authority
@@ -188,21 +187,6 @@ class Gateway:
             self.journal.append(event)
         except JournalUnavailable as error:
             self.complain(error)
-
-    def refused_early(self, client: ClientConnection, error: ClientError) -> None:
-        """Records a request whose head could not be read."""
-        self.ended(
-            Event(
-                "end",
-                self.next_id(),
-                "http",
-                client.agent,
-                verdict="deny",
-                code=Code.MALFORMED_REQUEST.value,
-                status=400,
-                error=error.message,
-            )
-        )
 
     def complain(self, error: JournalUnavailable) -> None:
         """Says once, where the person can see it, that the journal cannot be written."""

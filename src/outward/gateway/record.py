@@ -88,7 +88,7 @@ class Record:
                 self._id,
                 self._kind,
                 request.agent,
-                request.method,
+                request.method or None,
                 request.scheme or None,
                 request.host or None,
                 request.port or None,

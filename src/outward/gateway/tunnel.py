@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from outward.gateway.gateway import Gateway
 
 TUNNEL_TIME: Final = 3600.0
-"""Seconds without an octet in either direction after which a tunnel is closed."""
+"""Seconds without an octet in either direction after which a tunnel, or an upgraded connection, is closed."""
 
 
 class TunnelEnd(asyncio.Protocol):

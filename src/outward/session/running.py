@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import secrets
-import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
-from outward.audit import Journal
+from outward.audit import Journal, new_session
 from outward.cage import Cage, Command
 from outward.core import HostError
 from outward.credentials import CredentialStore
@@ -40,11 +38,6 @@ class Parts(NamedTuple):
     store: CredentialStore
     authority: Authority
     preparation: Preparation
-
-
-def new_session() -> str:
-    """A session's name: sorts by time, and cannot be guessed."""
-    return f"{time.strftime('%Y%m%dT%H%M%S')}-{secrets.token_hex(4)}"
 
 
 def assemble(options: Options) -> Parts:
