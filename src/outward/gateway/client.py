@@ -6,15 +6,18 @@ import asyncio
 from typing import TYPE_CHECKING, Final, cast
 
 from outward.core import ClientError, Code, Request
+from outward.gateway.answer import Answer
 from outward.gateway.denial import Denial
 from outward.gateway.exchange import Exchange
-from outward.gateway.http1 import MAX_HEAD, parse_request, split_head
+from outward.gateway.http1 import MAX_HEAD, RequestHead, ResponseHead, body_reader, parse_request, split_head
 from outward.gateway.record import Record
 from outward.gateway.tunnel import TUNNEL_TIME
 from outward.gateway.upstream import HIGH_WATER
 
 if TYPE_CHECKING:
+    from outward.credentials import Scrubber
     from outward.gateway.gateway import Gateway
+    from outward.gateway.http1 import Body
     from outward.gateway.routes import Route
 
 HEAD_TIME: Final = 30.0
@@ -27,8 +30,15 @@ EXCHANGE_TIME: Final = 600.0
 """Seconds without an octet in either direction. Idle, not total: a stream may last for days."""
 
 
+MAX_DISCARDED: Final = 256 * 1024 * 1024
+"""Octets of an unwanted request body that are read and dropped. Closing earlier would reset the answer away unread."""
+
+
 class ClientConnection(asyncio.Protocol):
-    """Reads requests and makes an :class:`Exchange` of each; pipelined ones wait their turn (RFC 9112 §9.3.2)."""
+    """Reads requests and makes an :class:`Exchange` of each; pipelined ones wait their turn (RFC 9112 §9.3.2).
+
+    To the exchange it is the :class:`~outward.gateway.streams.ClientStream`.
+    """
 
     def __init__(self, gateway: Gateway, route: Route, agent: str) -> None:
         self.gateway: Final = gateway
@@ -36,12 +46,18 @@ class ClientConnection(asyncio.Protocol):
         self.agent: Final = agent
         self.transport: asyncio.Transport
         self.last_activity = 0.0
-        self._buffer = b""
+        self.write_paused = False
+        self._buffer = b""  # what belongs to the next request
         self._exchange: Exchange | None = None
+        self._head: RequestHead
+        self._reader: Body
+        self._answer: Answer | None = None
+        self._tunnel = False
+        self._closes = False  # after this exchange
+        self._discarded = -1  # octets of an unwanted body so far; -1 while none is being discarded
         self._pumping = False
         self._paused = False
         self._closing = False
-        self.write_paused = False
 
     # -- asyncio.Protocol
 
@@ -56,12 +72,7 @@ class ClientConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """A head, a body, or something that has to wait."""
         self.last_activity = self.gateway.clock()
-        exchange = self._exchange
-        if exchange is not None:
-            exchange.on_request_data(data)
-        elif not self._closing:
-            self._buffer = self._buffer + data if self._buffer else data
-            self._pump()
+        self._take(data)
 
     def eof_received(self) -> bool:
         """A client that has said all is gone; half-closed HTTP connections serve nobody but smugglers."""
@@ -87,12 +98,64 @@ class ClientConnection(asyncio.Protocol):
         if self._exchange is not None:
             self._exchange.resume_upstream()
 
-    # -- used by the exchange
+    # -- ClientStream: used by the exchange
 
-    def write(self, data: bytes) -> None:
-        """Sends to the client."""
-        self.last_activity = self.gateway.clock()
-        self.transport.write(data)
+    @property
+    def answer_octets(self) -> int:
+        """See :class:`~outward.gateway.streams.ClientStream`, likewise below."""
+        return self._answer.octets if self._answer is not None else 0
+
+    def interim(self, head: ResponseHead, scrubber: Scrubber | None) -> None:
+        """HTTP/1.0 clients do not know them."""
+        self._write(Answer(self._head, scrubber, closes=False).interim(head))
+
+    def answer(
+        self, head: ResponseHead, scrubber: Scrubber | None, payload: bytes, *, done: bool, trailers: str
+    ) -> None:
+        """The answer's head."""
+        # The client may or may not send the body that it asked about; only closing settles it.
+        closes = self._closes or (self._head.expect_continue and not self._reader.done)
+        answer = Answer(self._head, scrubber, closes=closes)
+        out = answer.begin(head, payload, done=done, trailers=trailers)
+        self._answer = answer
+        self._closes = answer.closes
+        self._write(out)
+
+    def answer_more(self, payload: bytes, *, done: bool, trailers: str) -> None:
+        """More of the answer's body."""
+        assert self._answer is not None
+        out = self._answer.more(payload, done=done, trailers=trailers)
+        if out:
+            self._write(out)
+
+    def switch(self, head: ResponseHead, scrubber: Scrubber | None) -> None:
+        """What the client sent before it knew belongs to the tunnel."""
+        self._tunnel = True
+        self._write(Answer(self._head, scrubber, closes=True).switching(head))
+        early, self._buffer = self._buffer, b""
+        if early:
+            self._take(early)
+
+    def tunnel(self, data: bytes) -> None:
+        """Octets from the server."""
+        self._write(data)
+
+    def refuse(self, denial: Denial) -> None:
+        """A refusal in place of an answer."""
+        # A client that waits for 100 may or may not send its body now; only closing settles it.
+        self._closes |= self._head.expect_continue or denial.code is Code.MALFORMED_REQUEST
+        self._write(denial.response(head_only=self._head.method == "HEAD", close=self._closes))
+
+    def exchange_done(self) -> None:
+        """The rest of a body that nobody wants is read, so that the client gets to read the answer."""
+        self._exchange = self._answer = None
+        self.resume_reading()  # the server may have held it up, and will not say any more that it has caught up
+        if self._reader.done:
+            self._next()
+        elif self._head.expect_continue:
+            self.close()
+        else:
+            self._discarded = 0
 
     def pause_reading(self) -> None:
         """Lets the client wait with its body."""
@@ -106,22 +169,6 @@ class ClientConnection(asyncio.Protocol):
             self._paused = False
             self.transport.resume_reading()
 
-    def keep(self, data: bytes) -> None:
-        """Keeps what belongs to the next request."""
-        self._buffer += data
-        if len(self._buffer) > MAX_HEAD:
-            self.pause_reading()
-
-    def exchange_done(self, *, close: bool) -> None:
-        """The exchange is over on both sides."""
-        self._exchange = None
-        if close or self.gateway.draining:
-            self.close()
-            return
-        self.resume_reading()
-        if self._buffer:
-            self._pump()
-
     def close(self) -> None:
         """Closes after what has been written is sent."""
         self._closing = True
@@ -132,12 +179,65 @@ class ClientConnection(asyncio.Protocol):
         self._closing = True
         self.transport.abort()
 
+    def _write(self, data: bytes) -> None:
+        self.last_activity = self.gateway.clock()
+        self.transport.write(data)
+
     # -- requests
 
     @property
     def busy(self) -> bool:
         """Whether a request is in flight."""
-        return self._exchange is not None
+        return self._exchange is not None or self._discarded >= 0
+
+    def _take(self, data: bytes) -> None:
+        exchange = self._exchange
+        if exchange is None:
+            if self._discarded >= 0:
+                self._read_body(data)
+            elif not self._closing:
+                self._buffer = self._buffer + data if self._buffer else data
+                self._pump()
+        elif self._tunnel:
+            exchange.on_request_body(data, done=False)
+        elif self._reader.done:
+            self._keep(data)
+        else:
+            self._read_body(data)
+
+    def _read_body(self, data: bytes) -> None:
+        exchange = self._exchange
+        try:
+            payload, rest = self._reader.feed(data)
+        except ClientError as error:
+            if exchange is not None:
+                exchange.on_request_malformed(error)
+            self.close()
+            return
+        if rest:
+            self._keep(rest)
+        if exchange is not None:
+            exchange.on_request_body(payload, done=self._reader.done)
+            return
+        self._discarded += len(payload)
+        if self._reader.done:
+            self._next()
+        elif self._discarded > MAX_DISCARDED:
+            self.close()
+
+    def _keep(self, data: bytes) -> None:
+        """Keeps what belongs to the next request."""
+        self._buffer += data
+        if len(self._buffer) > MAX_HEAD:
+            self.pause_reading()
+
+    def _next(self) -> None:
+        """The request and its answer are complete."""
+        self._discarded = -1
+        if self._closes or self.gateway.draining:
+            self.close()
+        elif self._buffer:
+            self._pump()
 
     def _pump(self) -> None:
         """Begins the next request that is complete. A loop, not recursion: a client may pipeline thousands."""
@@ -145,7 +245,7 @@ class ClientConnection(asyncio.Protocol):
             return
         self._pumping = True
         try:
-            while self._exchange is None and self._buffer and not self._closing:
+            while not self.busy and self._buffer and not self._closing:
                 if self._buffer.startswith(b"\r\n"):
                     self._buffer = self._buffer[2:]  # RFC 9112 §2.2: an empty line before a request is skipped
                     continue
@@ -154,8 +254,13 @@ class ClientConnection(asyncio.Protocol):
                     return
                 head = parse_request(self._buffer[:end])
                 rest, self._buffer = self._buffer[end:], b""
+                self._head = head
+                self._reader = body_reader(head.length, ClientError)
+                self._closes = not head.keep_alive
                 exchange = self._exchange = Exchange(self.gateway, self, head)
-                exchange.begin(rest)
+                exchange.begin(done=self._reader.done)
+                if rest:
+                    self._take(rest)
         except ClientError as error:
             scheme, host, port = self.route.origin
             unread = Request(self.agent, "", scheme, host, port, "", "")
@@ -170,7 +275,7 @@ class ClientConnection(asyncio.Protocol):
         idle = now - self.last_activity
         exchange = self._exchange
         if exchange is None:
-            if idle > (HEAD_TIME if self._buffer else KEEP_TIME):
+            if idle > (HEAD_TIME if self._buffer or self._discarded >= 0 else KEEP_TIME):
                 self.close()
         elif idle > (TUNNEL_TIME if exchange.is_tunnel else EXCHANGE_TIME):
             exchange.expire()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from outward.core import (
@@ -50,7 +51,7 @@ _MESSAGE: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Denial:
     """A refusal. ``detail`` adds what was found; ``hint`` is the way out where it is not a policy command."""
 
@@ -69,6 +70,7 @@ class Denial:
         """The HTTP status."""
         return STATUS_OF_CODE.get(self.code, 403)
 
+    @cached_property
     def body(self) -> bytes:
         """The JSON document."""
         refusal = Refusal(self.code, self.method, self.scheme, self.host, self.port, self.path)
@@ -92,7 +94,7 @@ class Denial:
 
     def response(self, *, head_only: bool = False, close: bool = False) -> bytes:
         """The whole HTTP/1.1 answer; without body where the request was HEAD."""
-        body = self.body()
+        body = self.body
         closing = "connection: close\r\n" if close else ""
         challenge = 'proxy-authenticate: Basic realm="outward"\r\n' if self.status == 407 else ""
         head = (

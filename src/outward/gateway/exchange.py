@@ -27,44 +27,35 @@ from outward.core import (
     canonical_path,
     canonical_query,
 )
-from outward.gateway.answer import Answer
 from outward.gateway.denial import Denial, Refused, code_of
-from outward.gateway.http1 import CHUNKED, RequestHead, ResponseHead, body_reader, chunk
 from outward.gateway.record import Record
-from outward.gateway.rewrite import request_head
 from outward.gateway.upstream import PoolKey, UpstreamConnection
 
 if TYPE_CHECKING:
     from outward.core import Destination, Verdict
     from outward.credentials import Injector, Scrubber
-    from outward.gateway.client import ClientConnection
     from outward.gateway.gateway import Gateway, Ruleset
+    from outward.gateway.http1 import RequestHead, ResponseHead
+    from outward.gateway.streams import ClientStream, UpstreamStream
 
 _log: Final = logging.getLogger(__name__)
 
 RETRIED: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 """Idempotent methods (RFC 9110 §9.2.2): sent again when a kept connection turns out to be closed."""
 
-MAX_DISCARDED: Final = 256 * 1024 * 1024
-"""Octets of an unwanted request body that are read and dropped. Closing earlier would reset the answer away unread."""
-
 
 class Exchange:
-    """A request in flight. Made by the client's connection, driven by the events of both connections."""
+    """A request in flight. Made by the client's side, driven by the events of both (:mod:`outward.gateway.streams`)."""
 
     __slots__ = (
-        "_answer",
-        "_close_after",
+        "_answering",
         "_destination",
-        "_discarded",
-        "_discarding",
         "_head",
         "_injector",
         "_pending",
-        "_reader",
         "_record",
         "_request",
-        "_response_done",
+        "_request_done",
         "_ruleset",
         "_scrubber",
         "_task",
@@ -75,35 +66,31 @@ class Exchange:
         "gateway",
     )
 
-    def __init__(self, gateway: Gateway, client: ClientConnection, head: RequestHead) -> None:
+    def __init__(self, gateway: Gateway, client: ClientStream, head: RequestHead) -> None:
         self.gateway: Final = gateway
         self.client: Final = client
         self._head: Final = head
         self._ruleset: Final[Ruleset] = gateway.ruleset
-        self._reader: Final = body_reader(head.length, ClientError)
         self._record: Final = Record(gateway, "websocket" if head.websocket else "http")
         # What is known before the request is: the connection's origin. Step 4 completes it.
         scheme, host, port = client.route.origin
         self._request = Request(client.agent, head.method, scheme, host, port, "", "")
         self._verdict: Verdict | None = None
-        self._upstream: UpstreamConnection | None = None
-        self._answer: Answer | None = None
+        self._upstream: UpstreamStream | None = None
         self._scrubber: Scrubber | None = None
         self._task: asyncio.Task[None] | None = None
         self._injector: Injector
         self._destination: Destination
         self._pending = b""
-        self._close_after = not head.keep_alive
+        self._request_done = False
+        self._answering = False
         self._tunnel = False
-        self._discarding = False
-        self._discarded = 0
-        self._response_done = False
 
     # -- steps 4 to 7
 
-    def begin(self, rest: bytes) -> None:
-        """Decides about the request and forwards or refuses it. ``rest`` is what arrived after the head."""
-        self._pending = rest
+    def begin(self, *, done: bool) -> None:
+        """Decides about the request and forwards or refuses it. ``done``: it has no body."""
+        self._request_done = done
         try:
             self._decide()
             if self._injector.ready():
@@ -197,56 +184,36 @@ class Exchange:
     def _send(self, upstream: UpstreamConnection) -> None:
         self._upstream = upstream
         self._record.address = upstream.address
-        head = request_head(self._head, self._request, self._injector)
         # The scrubber of the values that go out now: they may be renewed before the answer to them comes.
         self._scrubber = self._injector.scrubber
         pending, self._pending = self._pending, b""
-        upstream.begin(self, self._request.method, head)
+        upstream.begin(self, self._head, self._request, self._injector)
         if self.client.write_paused:
             upstream.pause_reading()
         if pending:
-            self.on_request_data(pending)
+            upstream.send(pending, done=self._request_done)
 
     # -- the client's events
 
-    def on_request_data(self, data: bytes) -> None:
-        """More of the request's body, or what comes after it."""
-        if self._tunnel:
-            self._record.body_in += len(data)
-            assert self._upstream is not None
-            self._upstream.transport.write(data)
-            return
-        if self._task is not None:
-            self._pending += data
-            return
-        if self._body_complete():
-            self.client.keep(data)
-            return
-        try:
-            payload, rest = self._reader.feed(data)
-        except ClientError as error:
-            self._abort_malformed(error)
-            return
+    def on_request_body(self, payload: bytes, *, done: bool) -> None:
+        """More of the request's body; after an upgrade, whatever the client sends."""
         self._record.body_in += len(payload)
-        if self._discarding:
-            self._discarded += len(payload)
-            if self._discarded > MAX_DISCARDED:
-                self.client.close()
-                return
+        self._request_done = done
+        if self._task is not None:
+            self._pending += payload
         elif self._upstream is not None:
-            if self._head.length != CHUNKED:
-                self._upstream.transport.write(payload)
-            else:
-                # Trailers of requests are dropped (RFC 9110 §6.5.1): nothing can become a header behind the policy's back.
-                self._upstream.transport.write(chunk(payload) + (b"0\r\n\r\n" if self._body_complete() else b""))
-        if rest:
-            self.client.keep(rest)
-        if self._body_complete() and self._response_done:
-            self._finish()
+            self._upstream.send(payload, done=done)
 
-    def _body_complete(self) -> bool:
-        """Whether all of the request's body has arrived."""
-        return self._reader.done
+    def on_request_malformed(self, error: ClientError) -> None:
+        """The body is not what the head promised. What was forwarded of it cannot be taken back, so both ends close."""
+        if self._task is not None:
+            self._task.cancel()
+        upstream, self._upstream = self._upstream, None
+        if upstream is not None:
+            upstream.close()
+        self._end(code=Code.MALFORMED_REQUEST, error=error.message)
+        if not self._answering:
+            self.client.refuse(Denial(Code.MALFORMED_REQUEST, method=self._head.method, detail=error.message))
 
     def on_client_lost(self) -> None:
         """The client has gone: so does the request."""
@@ -279,7 +246,7 @@ class Exchange:
             self.client.resume_reading()
         if self._upstream is not None:
             self._upstream.close()
-        if self._answer is None and not self._response_done:
+        if not self._answering:
             self._refuse(Code.UPSTREAM_TIMEOUT, "")
         else:
             self._end(error="nothing was sent for too long")
@@ -288,54 +255,42 @@ class Exchange:
     # -- the upstream's events (step 8)
 
     def on_interim_response(self, head: ResponseHead) -> None:
-        """See :meth:`Answer.interim`."""
-        self.client.write(Answer(self._head, self._scrubber, closes=False).interim(head))
+        """100 or 103: there is more to come."""
+        self.client.interim(head, self._scrubber)
 
     def on_response(self, head: ResponseHead, payload: bytes, *, done: bool, trailers: str) -> None:
         """The answer's head, with as much of its body as came along."""
-        # The client may or may not send the body that it asked about; only closing settles it.
-        self._close_after |= self._head.expect_continue and not self._reader.done
-        answer = Answer(self._head, self._scrubber, closes=self._close_after)
         try:
-            out = answer.begin(head, payload, done=done, trailers=trailers)
+            self.client.answer(head, self._scrubber, payload, done=done, trailers=trailers)
         except UpstreamError as error:
             self._upstream_failed(error)
             return
-        self._answer = answer
-        self._close_after = answer.closes
+        self._answering = True
         self._record.answered(head.status)
-        self.client.write(out)
         if done:
-            self._end_of_response(answer)
+            self._end_of_response()
 
     def on_response_data(self, payload: bytes, *, done: bool, trailers: str) -> None:
         """More of the answer's body."""
-        answer = self._answer
-        assert answer is not None
-        out = answer.more(payload, done=done, trailers=trailers)
-        if out:
-            self.client.write(out)
+        self.client.answer_more(payload, done=done, trailers=trailers)
         if done:
-            self._end_of_response(answer)
+            self._end_of_response()
 
-    def _end_of_response(self, answer: Answer) -> None:
-        self._response_done = True
+    def _end_of_response(self) -> None:
         upstream, self._upstream = self._upstream, None
         assert upstream is not None
-        if self._reader.done:
+        if self._request_done:
             upstream.release()
-            self._end()
-            self._finish()
         else:
             # An early answer: the server does not want the rest of the body, and its connection is of no more use.
             upstream.close()
-            self._end()
-            self._discard()
+        self._end()
+        self.client.exchange_done()
 
     def on_upstream_error(self, error: UpstreamError) -> None:
         """The upstream connection failed or sent something that is not HTTP; it is closed by now."""
         upstream, self._upstream = self._upstream, None
-        stale = upstream is not None and upstream.served > 1 and self._answer is None
+        stale = upstream is not None and upstream.reused and not self._answering
         if stale and self._head.length == 0 and self._head.method in RETRIED and not self._head.websocket:
             # A kept connection that the server closed at the same moment; nothing was answered, so ask again anew.
             self._wait(recorded=True)
@@ -346,7 +301,7 @@ class Exchange:
         upstream, self._upstream = self._upstream, None
         if upstream is not None:
             upstream.close()
-        if self._answer is not None:
+        if self._answering:
             # The client must be able to tell a cut answer from a whole one.
             self._end(error=error.message)
             self.client.abort()
@@ -357,18 +312,17 @@ class Exchange:
 
     def on_switching_protocols(self, head: ResponseHead) -> None:
         """The server accepts the WebSocket (RFC 6455 §4.2.2)."""
-        if not self._head.websocket:
+        if not self._head.websocket or not self._request_done:
             self._upstream_failed(UpstreamError("the server switched protocols unasked"))
             return
-        self._tunnel = True
-        self._answer = Answer(self._head, self._scrubber, closes=True)
+        self._tunnel = self._answering = True
         self._record.answered(head.status)
-        self.client.write(self._answer.switching(head))
+        self.client.switch(head, self._scrubber)
 
     def on_tunnel_data(self, data: bytes) -> None:
         """From the server to the client."""
         self._record.body_out += len(data)
-        self.client.write(data)
+        self.client.tunnel(data)
 
     def on_tunnel_closed(self) -> None:
         """The server has closed the tunnel."""
@@ -394,43 +348,11 @@ class Exchange:
             detail=detail,
             hint=hint,
         )
-        self._response_done = True
-        # A client that waits for 100 may or may not send its body now; only closing settles it.
-        self._close_after |= head.expect_continue or code is Code.MALFORMED_REQUEST
-        answer = denial.response(head_only=head.method == "HEAD", close=self._close_after)
-        self._record.body_out = len(answer)
+        self._answering = True
+        self._record.body_out = 0 if head.method == "HEAD" else len(denial.body)
         self._end(code=code, error=detail or None)
-        self.client.write(answer)
-        self._discard()
-
-    def _discard(self) -> None:
-        """Reads the rest of a request body that nobody wants, so that the client gets to read the answer."""
-        self._discarding = True
-        self.client.resume_reading()  # the server may have held it up, and will not say any more that it has caught up
-        if self._head.expect_continue:
-            self.client.close()
-            return
-        pending, self._pending = self._pending, b""
-        if self._reader.done:
-            if pending:
-                self.client.keep(pending)
-            self._finish()
-        elif pending:
-            self.on_request_data(pending)
-
-    def _abort_malformed(self, error: ClientError) -> None:
-        """The body is not what the head promised. What was forwarded of it cannot be taken back, so both ends close."""
-        upstream, self._upstream = self._upstream, None
-        if upstream is not None:
-            upstream.close()
-        self._end(code=Code.MALFORMED_REQUEST, error=error.message)
-        if self._answer is None and not self._response_done:
-            denial = Denial(Code.MALFORMED_REQUEST, method=self._head.method, detail=error.message)
-            self.client.write(denial.response(close=True))
-        self.client.close()
-
-    def _finish(self) -> None:
-        self.client.exchange_done(close=self._close_after)
+        self.client.refuse(denial)
+        self.client.exchange_done()
 
     def _start(self) -> None:
         """Before anything is forwarded. Raises :class:`JournalUnavailable`."""
@@ -438,6 +360,6 @@ class Exchange:
         self._record.start(self._request, self._verdict, self._injector.secrets)
 
     def _end(self, *, code: Code | None = None, error: str | None = None) -> None:
-        if self._answer is not None and not self._tunnel:
-            self._record.body_out = self._answer.octets
+        if self._answering and not self._tunnel and code is None:
+            self._record.body_out = self.client.answer_octets
         self._record.end(self._request, self._verdict, code=code, error=error)

@@ -10,19 +10,24 @@ from typing import TYPE_CHECKING, Final, cast
 
 from outward.core import ClientError, UpstreamError
 from outward.gateway.http1 import (
+    CHUNKED,
     UNTIL_CLOSE,
     Body,
     ChunkedBody,
     ResponseHead,
     body_reader,
+    chunk,
     parse_response,
     response_framing,
     split_head,
 )
+from outward.gateway.rewrite import request_head
 
 if TYPE_CHECKING:
-    from outward.core import Destination
+    from outward.core import Destination, Request
+    from outward.credentials import Injector
     from outward.gateway.exchange import Exchange
+    from outward.gateway.http1 import RequestHead
 
 HIGH_WATER: Final = 256 * 1024
 """Octets waiting to be written before the other side is told to pause. Bounds the memory of a transfer."""
@@ -48,13 +53,14 @@ class UpstreamConnection(asyncio.Protocol):
         self.transport: asyncio.Transport
         self.exchange: Exchange | None = None
         self.closed = False
-        self.served = 0
+        self._served = 0
         self.idle_until = 0.0
         self._buffer = b""
         self._method = ""
         self._head: ResponseHead | None = None
         self._body: Body | None = None
         self._length = 0
+        self._chunked = False
         self._tunnel = False
         self._paused = False
 
@@ -109,16 +115,29 @@ class UpstreamConnection(asyncio.Protocol):
         if self.exchange is not None:
             self.exchange.client.resume_reading()
 
-    # -- used by the exchange
+    # -- UpstreamStream: used by the exchange
 
-    def begin(self, exchange: Exchange, method: str, head: bytes) -> None:
-        """Sends a request head; the answer goes to ``exchange``."""
+    @property
+    def reused(self) -> bool:
+        """See :class:`~outward.gateway.streams.UpstreamStream`, likewise below."""
+        return self._served > 1
+
+    def begin(self, exchange: Exchange, head: RequestHead, request: Request, injector: Injector) -> None:
+        """Sends the request's head."""
         self.exchange = exchange
-        self.served += 1
-        self._method = method
+        self._served += 1
+        self._method = request.method
+        self._chunked = head.length == CHUNKED
         self._head = None
         self._body = None
-        self.transport.write(head)
+        self.transport.write(request_head(head, request, injector))
+
+    def send(self, payload: bytes, *, done: bool) -> None:
+        """More of the request's body."""
+        if self._chunked:
+            # Trailers of requests are dropped (RFC 9110 §6.5.1): nothing can become a header behind the policy's back.
+            payload = chunk(payload) + (b"0\r\n\r\n" if done else b"")
+        self.transport.write(payload)
 
     def pause_reading(self) -> None:
         """Lets the server wait."""
