@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from outward.server import Reverse
 
 
-def _reverse(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> list[Reverse]:
+def _reverse(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[Reverse, ...]:
     from outward.server import Reverse, parse_reverse
 
     pairs = []
@@ -28,7 +28,7 @@ def _reverse(_context: click.Context, _parameter: click.Parameter, values: tuple
             raise click.BadParameter(f"{value!r} is not ADDR=URL, for example 127.0.0.1:8081=https://api.example.com")
         parse_reverse(url)
         pairs.append(Reverse(address, url))
-    return pairs
+    return tuple(pairs)
 
 
 @click.command("serve")
@@ -42,7 +42,7 @@ def _reverse(_context: click.Context, _parameter: click.Parameter, values: tuple
     help="Plain HTTP listener that stands for one server; for clients with a base URL setting. Repeatable.",
 )
 @click.option("--agent", default="default", show_default=True, help="Whose requests these are, unless clients log in.")
-def command(policy_file: Path | None, listen: tuple[str, ...], reverse: list[Reverse], agent: str) -> None:
+def command(policy_file: Path | None, listen: tuple[str, ...], reverse: tuple[Reverse, ...], agent: str) -> None:
     """Run a gateway for containers, dev containers and teams.
 
     Prints one JSON line with the addresses when it accepts connections. SIGHUP reads the policy again (all or nothing),
@@ -61,7 +61,7 @@ def command(policy_file: Path | None, listen: tuple[str, ...], reverse: list[Rev
 
     from outward.audit import Journal, new_session
     from outward.pki import Authority
-    from outward.server import Server
+    from outward.server import Plan, Server
 
     if not listen and not reverse:
         listen = ("127.0.0.1:0",)
@@ -91,7 +91,7 @@ def command(policy_file: Path | None, listen: tuple[str, ...], reverse: list[Rev
 
         with contextlib.ExitStack() as stack:
             stack.callback(announcement.unlink, missing_ok=True)
-            uvloop.run(server.run(listen, reverse, agent=agent, ready=ready))
+            uvloop.run(server.run(Plan(agent, listen, reverse), ready))
 
 
 def _report(line: str) -> None:
