@@ -1,0 +1,124 @@
+"""Opening a connection to a host that the client named: decided, then passed through or intercepted (steps 2 and 3)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final, Protocol
+
+from outward.core import ClientError, Code, JournalUnavailable, OutwardError, Request
+from outward.core.canonical import is_address
+from outward.gateway.client_hello import HANDSHAKE, MAX_CLIENT_HELLO, parse_client_hello
+from outward.gateway.denial import Denial
+from outward.gateway.dial import DialError
+from outward.gateway.fronts.handover import speak_http, speak_https
+from outward.gateway.listeners import peek
+from outward.gateway.record import Record
+from outward.gateway.routes import TunnelRoute
+from outward.gateway.tunnel import Tunnel
+
+if TYPE_CHECKING:
+    import socket
+
+    from outward.core import Verdict
+    from outward.gateway.client_hello import ClientHello
+    from outward.gateway.gateway import Gateway
+
+
+class Replies(Protocol):
+    """How a front tells its client what has become of the connection that it asked for."""
+
+    async def accept(self) -> None:
+        """It is open: what comes next is for the host."""
+        ...
+
+    async def refuse(self, denial: Denial) -> None:
+        """It is not."""
+        ...
+
+
+class Opening:
+    """One connection to ``host`` and ``port``, both canonical, for ``agent``."""
+
+    def __init__(
+        self, gateway: Gateway, sock: socket.socket, agent: str, host: str, port: int, replies: Replies
+    ) -> None:
+        self._gateway: Final = gateway
+        self._sock: Final = sock
+        self._replies: Final = replies
+        self._host: Final = host
+        self._port: Final = port
+        self.asked: Final = Request(agent, "CONNECT", "https", host, port, "", "")
+        """What the journal says was asked for."""
+
+    async def run(self) -> bool:
+        """Whether the connection has been handed over; if not, the client has been told why."""
+        # Step 2: the host is decided about before any TLS.
+        policy = self._gateway.ruleset.policy
+        agent = self.asked.agent
+        verdict = policy.decide_host(agent, self._host, self._port)
+        if not verdict.allowed:
+            plain = policy.decide_host(agent, self._host, self._port, "http")
+            if not plain.allowed:
+                await self.refuse(verdict.code or Code.HOST_NOT_ALLOWED, "", verdict)
+                return False
+            verdict = plain
+        if verdict.destination is not None and verdict.destination.tls == "passthrough":
+            return await self._pass_through(verdict)
+        await self._replies.accept()
+        await self._intercept(verdict)
+        return True
+
+    async def _intercept(self, verdict: Verdict) -> None:
+        """Step 3: TLS with a certificate of ours, or plain HTTP if the client does not begin with TLS."""
+        first = await peek(self._sock, lambda data: data[0], 1)
+        if first != HANDSHAKE:
+            route = TunnelRoute("http", self._host, self._port)
+            await speak_http(self._gateway, self._sock, route, self.asked.agent)
+            return
+        hello = await peek(self._sock, parse_client_hello, MAX_CLIENT_HELLO)
+        route = TunnelRoute("https", self._host, self._port, hello.sni)
+        # A client that names another host gets a certificate for that name, so that it can read the 421.
+        await speak_https(self._gateway, self._sock, route, hello.sni or self._host, self.asked, verdict)
+
+    async def _pass_through(self, verdict: Verdict) -> bool:
+        """Host and SNI are checked, the rest is not ours to see."""
+        gateway = self._gateway
+        destination = verdict.destination
+        assert destination is not None
+        tunnel = Tunnel(gateway, self.asked, verdict)
+        try:
+            tunnel.start()
+            _, address = await gateway.dialler.open(destination, self._host, lambda: tunnel.server, tls=False)
+        except DialError as error:
+            tunnel.refuse(error.code, error.message)
+            await self._replies.refuse(self._denial(error.code, error.message, verdict))
+            return False
+        except JournalUnavailable as error:
+            await self.refuse(Code.JOURNAL_UNAVAILABLE, error.message)
+            return False
+        tunnel.server.transport.pause_reading()
+        try:
+            await self._replies.accept()
+            self._check(await peek(self._sock, parse_client_hello, MAX_CLIENT_HELLO))
+            await asyncio.get_running_loop().connect_accepted_socket(lambda: tunnel.client, self._sock)
+        except (OutwardError, OSError, TimeoutError, asyncio.CancelledError) as error:
+            tunnel.refuse(Code.HOST_MISMATCH, str(error) or "the client said no hello in time")
+            raise
+        tunnel.join(address)
+        return True
+
+    def _check(self, hello: ClientHello) -> None:
+        """The SNI is all that is seen of a tunnel's inside, so nothing may make it a pretence. Raises ClientError."""
+        if hello.sni != self._host and not (hello.sni is None and is_address(self._host)):
+            raise ClientError(f"TLS names {hello.sni}, the connection was opened to {self._host}")
+        if hello.encrypted:
+            raise ClientError("TLS may name another host inside (Encrypted ClientHello)")
+
+    async def refuse(self, code: Code, detail: str, verdict: Verdict | None = None) -> None:
+        """Records the refusal and tells the client."""
+        Record(self._gateway, "connect").end(self.asked, verdict, code=code, error=detail or None)
+        await self._replies.refuse(self._denial(code, detail, verdict))
+
+    def _denial(self, code: Code, detail: str, verdict: Verdict | None) -> Denial:
+        rule = verdict.rule if verdict is not None else ""
+        return Denial(code, method="CONNECT", host=self._host, port=self._port, rule=rule, detail=detail)
