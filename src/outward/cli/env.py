@@ -54,15 +54,15 @@ def command(shell: str, proxy: str | None) -> None:
 
 
 def _announced(file: Path) -> str:
-    """The first TCP address on which the running ``outward serve`` listens; it writes them to ``file``."""
+    """The first TCP address of an explicit proxy of the running ``outward serve``; it writes them to ``file``."""
     try:
         running = json.loads(file.read_bytes())
-        addresses = [str(address) for address in running["listen"] if not str(address).startswith("unix:")]
+        addresses = [str(address) for address in running["proxies"] if not str(address).startswith("unix:")]
         os.kill(int(running["pid"]), 0)
     except (OSError, ValueError, KeyError, TypeError):
         raise HostError("no gateway is running for this state directory", hint=_HINT) from None
     if not addresses:
-        raise HostError("the running gateway listens on unix sockets only", hint=_HINT)
+        raise HostError("the running gateway has no explicit proxy that listens on TCP", hint=_HINT)
     host, _, port = addresses[0].rpartition(":")
     return f"{_ANY_ADDRESS.get(host, host)}:{port}"
 

@@ -41,12 +41,19 @@ def _reverse(_context: click.Context, _parameter: click.Parameter, values: tuple
     callback=_reverse,
     help="Plain HTTP listener that stands for one server; for clients with a base URL setting. Repeatable.",
 )
+@click.option("--socks", metavar="ADDR", multiple=True, help="SOCKS5 on host:port or unix:/path; repeatable.")
 @click.option("--agent", default="default", show_default=True, help="Whose requests these are, unless clients log in.")
-def command(policy_file: Path | None, listen: tuple[str, ...], reverse: tuple[Reverse, ...], agent: str) -> None:
+def command(
+    policy_file: Path | None,
+    listen: tuple[str, ...],
+    reverse: tuple[Reverse, ...],
+    socks: tuple[str, ...],
+    agent: str,
+) -> None:
     """Run a gateway for containers, dev containers and teams.
 
-    Prints one JSON line with the addresses when it accepts connections. SIGHUP reads the policy again (all or nothing),
-    SIGTERM lets requests in flight end.
+    Prints one JSON line with the addresses when it accepts connections: those of --listen, of --reverse and of --socks, each
+    in the order given. SIGHUP reads the policy again (all or nothing), SIGTERM lets requests in flight end.
 
     \b
       outward serve --listen 127.0.0.1:8080 &
@@ -56,6 +63,10 @@ def command(policy_file: Path | None, listen: tuple[str, ...], reverse: tuple[Re
     \b
       outward serve --reverse 127.0.0.1:8081=https://api.anthropic.com
       ANTHROPIC_BASE_URL=http://127.0.0.1:8081 claude
+
+    \b
+      outward serve --socks 127.0.0.1:1080
+      curl --proxy socks5h://127.0.0.1:1080 https://api.example.com/
     """
     import uvloop
 
@@ -63,7 +74,7 @@ def command(policy_file: Path | None, listen: tuple[str, ...], reverse: tuple[Re
     from outward.pki import Authority
     from outward.server import Plan, Server
 
-    if not listen and not reverse:
+    if not (listen or reverse or socks):
         listen = ("127.0.0.1:0",)
 
     def load() -> Policy:
@@ -86,12 +97,13 @@ def command(policy_file: Path | None, listen: tuple[str, ...], reverse: tuple[Re
         )
 
         def ready(line: str) -> None:
-            announcement.write_text(json.dumps(json.loads(line) | {"pid": os.getpid()}))
+            proxies = json.loads(line)["listen"][: len(listen)]
+            announcement.write_text(json.dumps({"proxies": proxies, "pid": os.getpid()}))
             click.echo(line)
 
         with contextlib.ExitStack() as stack:
             stack.callback(announcement.unlink, missing_ok=True)
-            uvloop.run(server.run(Plan(agent, listen, reverse), ready))
+            uvloop.run(server.run(Plan(agent, listen, reverse, socks), ready))
 
 
 def _report(line: str) -> None:

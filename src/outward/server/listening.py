@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from outward.core import DEFAULT_PORT, HostError, OutwardError, canonical_host
-from outward.gateway import ProxyFront, ReverseFront, ReverseRoute
+from outward.gateway import ProxyFront, ReverseFront, ReverseRoute, SocksFront
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -39,11 +39,14 @@ class Plan:
     agent: str
     listen: tuple[str, ...] = ()
     reverse: tuple[Reverse, ...] = ()
+    socks: tuple[str, ...] = ()
 
     def fronts(self, agents: Mapping[str, AgentSpec]) -> list[tuple[str, Front]]:
         """Each address and what is spoken there, in the order of the ready line. Raises :class:`OutwardError`."""
-        fronts: list[tuple[str, Front]] = [(address, ProxyFront(self.agent, agents)) for address in self.listen]
+        login = bool(agents)
+        fronts: list[tuple[str, Front]] = [(address, ProxyFront(self.agent, login=login)) for address in self.listen]
         fronts += [(each.address, ReverseFront(parse_reverse(each.url), self.agent)) for each in self.reverse]
+        fronts += [(address, SocksFront(self.agent, login=login)) for address in self.socks]
         return fronts
 
 

@@ -177,8 +177,8 @@ def test_verify_without_a_journal_passes_nothing(state: Path) -> None:
         run(audit_command, "verify")
 
 
-def announce(state: Path, *listen: str, pid: int | None = None) -> None:
-    (state / "serve.json").write_text(json.dumps({"listen": listen, "pid": pid or os.getpid()}))
+def announce(state: Path, *proxies: str, pid: int | None = None) -> None:
+    (state / "serve.json").write_text(json.dumps({"proxies": proxies, "pid": pid or os.getpid()}))
 
 
 def test_env_points_at_the_running_gateway(state: Path) -> None:
@@ -191,7 +191,7 @@ def test_env_points_at_the_running_gateway(state: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [None, "", "{}", '{"listen": ["127.0.0.1:1"], "pid": 4194305}', '{"listen": [], "pid": 1}']
+    "content", [None, "", "{}", '{"proxies": ["127.0.0.1:1"], "pid": 4194305}', '{"proxies": [], "pid": 1}']
 )
 def test_env_without_a_running_gateway_says_how_to_start_one(state: Path, content: str | None) -> None:
     if content is not None:

@@ -6,7 +6,6 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from outward.core import ClientError, Code, Request
-from outward.gateway.denial import Denial
 from outward.gateway.fronts import socks5
 from outward.gateway.fronts.identity import Identity
 from outward.gateway.fronts.opening import Opening
@@ -17,6 +16,7 @@ from outward.gateway.record import Record
 if TYPE_CHECKING:
     import socket
 
+    from outward.gateway.denial import Denial
     from outward.gateway.fronts.socks5 import Steps, T
     from outward.gateway.gateway import Gateway
 
