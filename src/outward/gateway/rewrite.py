@@ -39,17 +39,13 @@ _WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
 """Methods for which an empty body is announced too (RFC 9110 §8.6)."""
 
 
-def request_head(head: RequestHead, request: Request, injector: Injector) -> bytes:
-    """The head that is sent upstream.
+def request_lines(head: RequestHead, injector: Injector) -> list[str]:
+    """The fields that are sent upstream, without those about host and framing.
 
-    The canonical path, our Host, our credentials; none of the client's credentials, hop-by-hop fields or overrides. Where
-    the answer will be scrubbed, it is asked for uncompressed.
+    Our credentials; none of the client's credentials, hop-by-hop fields or overrides. Where the answer will be scrubbed, it
+    is asked for uncompressed.
     """
-    path, query = request.path, request.query
-    out = [
-        f"{request.method} {path}?{query} HTTP/1.1" if query else f"{request.method} {path} HTTP/1.1",
-        f"Host: {authority(request.host, request.port, request.scheme)}",
-    ]
+    out: list[str] = []
     removes, nominated = injector.removes, head.nominated
     identity = injector.scrubber is not None
     swaps = injector.mentioned(head.text, head.authorization)
@@ -64,6 +60,17 @@ def request_head(head: RequestHead, request: Request, injector: Injector) -> byt
     out.extend(f"{name}: {value}" for name, value in injector.lines)
     if identity:
         out.append("accept-encoding: identity")
+    return out
+
+
+def request_head(head: RequestHead, request: Request, injector: Injector) -> bytes:
+    """The head that is sent upstream over HTTP/1.1: the canonical path, our Host, :func:`request_lines`."""
+    path, query = request.path, request.query
+    out = [
+        f"{request.method} {path}?{query} HTTP/1.1" if query else f"{request.method} {path} HTTP/1.1",
+        f"Host: {authority(request.host, request.port, request.scheme)}",
+    ]
+    out += request_lines(head, injector)
     if head.websocket:
         out.append("Connection: Upgrade\r\nUpgrade: websocket")
     elif head.length == CHUNKED:
@@ -74,11 +81,15 @@ def request_head(head: RequestHead, request: Request, injector: Injector) -> byt
     return "\r\n".join(out).encode("latin-1")
 
 
+def response_lines(head: ResponseHead) -> list[str]:
+    """The fields that the client gets, without those about framing; not scrubbed yet."""
+    nominated = head.nominated
+    return [line for key, line in head.lines if key not in NOT_ANSWERED and key not in nominated]
+
+
 def response_head(head: ResponseHead, framing: str, scrubber: Scrubber | None) -> bytes:
     """The head that the client gets. ``framing`` is the lines that say how the body ends, each with its CRLF."""
-    nominated = head.nominated
-    kept = [line for key, line in head.lines if key not in NOT_ANSWERED and key not in nominated]
-    text = "\r\n".join((f"HTTP/1.1 {head.status} {head.reason}", *kept))
+    text = "\r\n".join((f"HTTP/1.1 {head.status} {head.reason}", *response_lines(head)))
     if scrubber is not None:
         text = scrubber.text(text)
     return f"{text}\r\n{framing}\r\n".encode("latin-1")
