@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
 import time
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -57,7 +57,7 @@ class Segment(NamedTuple):
 
 def new_session(kind: str = "") -> str:
     """A name for a session: sorts by time within its ``kind``, and cannot be guessed."""
-    return f"{kind}{time.strftime('%Y%m%dT%H%M%S')}-{secrets.token_hex(4)}"
+    return f"{kind}{time.strftime('%Y%m%dT%H%M%S')}-{os.urandom(4).hex()}"
 
 
 def is_session_name(session: str) -> bool:

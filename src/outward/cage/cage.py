@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import socket
 from contextlib import suppress
@@ -93,6 +94,16 @@ class Cage:
         self._control.send(GO)
         if message := self._control.recv(4096):  # nothing at all: closed by a successful exec
             raise _explain(message)
+
+    @property
+    def over(self) -> bool:
+        """Whether the command has ended and none of its connections waits to be accepted."""
+        if os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+            return False
+        poll = select.poll()
+        for listener in self.listeners:
+            poll.register(listener, select.POLLIN)
+        return not poll.poll(0)
 
     def wait(self) -> int:
         """Waits for the command's end; its wait status (see :func:`os.waitstatus_to_exitcode`)."""

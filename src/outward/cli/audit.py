@@ -8,7 +8,7 @@ from typing import Final
 
 import click
 
-from outward.audit import Report, verify
+from outward.audit.verify import Report, verify
 from outward.cli.home import state_directory
 
 EXIT_BROKEN: Final = 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -40,6 +41,9 @@ class Verbs(click.Group):
         if cmd_name not in VERBS:
             return None
         module = importlib.import_module(f"outward.cli.{VERBS[cmd_name][0]}")
+        # What is loaded by now lives as long as the process: the collector need not look at it again.
+        gc.freeze()
+        gc.enable()
         command: click.Command = module.command
         return command
 
@@ -47,9 +51,9 @@ class Verbs(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does, with the nearest verb in the error."""
-        import difflib  # here: only for a mistyped verb
-
         if args and args[0] not in VERBS and not args[0].startswith("-"):
+            import difflib  # here: only for a mistyped verb
+
             near = difflib.get_close_matches(args[0], VERBS, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             ctx.fail(f"No such command {args[0]!r}.{hint}")
@@ -75,6 +79,7 @@ def cli() -> None:
 
 def main() -> None:
     """Entry point. Exit status: 2 for usage and policy errors, 125 when the machine lacks something, else the verb's."""
+    gc.disable()  # until the verb is loaded: start-up makes many objects and no garbage
     try:
         status = cli.main(standalone_mode=False, windows_expand_args=False)
     except click.ClickException as error:

@@ -9,10 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
-import subprocess
 import sys
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -71,11 +68,15 @@ class ClientRegistries:
         return self._avoid.isdisjoint((real, *real.parents))
 
     def _program(self, name: str) -> str | None:
+        import shutil  # here, as below: most policies ask for no registry
+
         found = shutil.which(name, path=self._path())
         return found if found is not None and self._outside(Path(found)) else None
 
     def _ask(self, *command: str) -> str:
         """What a command prints; nothing if it fails. Runs at /, where no project configures it."""
+        import subprocess
+
         try:
             answer = subprocess.run(
                 command,
@@ -160,6 +161,8 @@ def _lines(file: Path) -> list[str]:
 
 
 def _toml(file: Path) -> dict[str, Any]:
+    import tomllib
+
     try:
         return tomllib.loads(file.read_text("utf-8"))
     except (OSError, ValueError):

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from outward.core import Refusal
-    from outward.gateway import Summary
+    from outward.core.summary import Summary
 
 MAX_REFUSALS: Final = 10
 

@@ -7,7 +7,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from outward.core import Secret, SecretUnavailable
-from outward.credentials.placeholders import make_placeholder
 from outward.credentials.sources import SOURCES
 
 if TYPE_CHECKING:
@@ -57,6 +56,8 @@ class CredentialStore:
         )
 
     def _new_placeholder(self, spec: SecretSpec) -> str:
+        from outward.credentials.placeholders import make_placeholder  # here: many a policy has no secret
+
         read = SOURCES[spec.source].read
         if read is None:
             return make_placeholder(UNKNOWN_SHAPE)

@@ -11,7 +11,7 @@
 
 from outward.gateway.denial import Denial
 from outward.gateway.fronts import ProxyFront, ReverseFront, SocksFront
-from outward.gateway.gateway import Gateway, Summary
+from outward.gateway.gateway import Gateway
 from outward.gateway.routes import ReverseRoute
 
-__all__ = ["Denial", "Gateway", "ProxyFront", "ReverseFront", "ReverseRoute", "SocksFront", "Summary"]
+__all__ = ["Denial", "Gateway", "ProxyFront", "ReverseFront", "ReverseRoute", "SocksFront"]

@@ -9,8 +9,7 @@ from outward.gateway.http1 import chunk
 from outward.gateway.rewrite import response_head, trailer_section
 
 if TYPE_CHECKING:
-    from outward.credentials import Scrubber
-    from outward.credentials.scrub import Stream
+    from outward.credentials.scrub import Scrubber, Stream
     from outward.gateway.http1 import RequestHead, ResponseHead
 
 

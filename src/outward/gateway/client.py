@@ -15,7 +15,7 @@ from outward.gateway.tunnel import TUNNEL_TIME
 from outward.gateway.upstream import HIGH_WATER
 
 if TYPE_CHECKING:
-    from outward.credentials import Scrubber
+    from outward.credentials.scrub import Scrubber
     from outward.gateway.gateway import Gateway
     from outward.gateway.http1 import Body
     from outward.gateway.routes import Route

@@ -33,7 +33,8 @@ from outward.gateway.upstream import PoolKey, UpstreamConnection
 
 if TYPE_CHECKING:
     from outward.core import Destination, Verdict
-    from outward.credentials import Injector, Scrubber
+    from outward.credentials.injector import Injector
+    from outward.credentials.scrub import Scrubber
     from outward.gateway.gateway import Gateway, Ruleset
     from outward.gateway.http1 import RequestHead, ResponseHead
     from outward.gateway.streams import ClientStream, UpstreamStream

@@ -7,13 +7,11 @@ import contextlib
 import gc
 import logging
 import time
-from collections import Counter
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
 from outward.core import JournalUnavailable, Refusal
-from outward.credentials import Injector
-from outward.credentials.injector import find_leak
+from outward.core.summary import Summary
+from outward.credentials.injector import Injector, find_leak
 from outward.gateway.dial import Dialler
 from outward.gateway.listeners import Listener
 from outward.gateway.upstream import Pool
@@ -33,21 +31,6 @@ _log: Final = logging.getLogger(__name__)
 
 SWEEP_EVERY: Final = 5.0
 """Seconds between looks for connections that have not moved; one timer for all of them."""
-
-
-@dataclass(slots=True)
-class Summary:
-    """What a session has done, for the lines at its end."""
-
-    requests: int = 0
-    bytes_in: int = 0
-    """Octets of bodies from the clients."""
-    bytes_out: int = 0
-    """Octets of bodies to the clients."""
-    refused: Counter[Refusal] = field(default_factory=Counter)
-    """How often each request was refused; bounded, the rest is in the journal."""
-    failed: Counter[Refusal] = field(default_factory=Counter)
-    """How often each allowed request did not get through, likewise."""
 
 
 MAX_REFUSED: Final = 1000

@@ -12,7 +12,8 @@ from outward.gateway.http1 import CHUNKED, HOP_BY_HOP
 
 if TYPE_CHECKING:
     from outward.core import Request
-    from outward.credentials import Injector, Scrubber
+    from outward.credentials.injector import Injector
+    from outward.credentials.scrub import Scrubber
     from outward.gateway.http1 import RequestHead, ResponseHead
 
 OVERRIDES: Final = frozenset(

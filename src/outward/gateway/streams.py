@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from outward.core import Request
-    from outward.credentials import Injector, Scrubber
+    from outward.credentials.injector import Injector
+    from outward.credentials.scrub import Scrubber
     from outward.gateway.denial import Denial
     from outward.gateway.exchange import Exchange
     from outward.gateway.http1 import RequestHead, ResponseHead

@@ -25,7 +25,7 @@ from outward.gateway.rewrite import request_head
 
 if TYPE_CHECKING:
     from outward.core import Destination, Request
-    from outward.credentials import Injector
+    from outward.credentials.injector import Injector
     from outward.gateway.exchange import Exchange
     from outward.gateway.http1 import RequestHead
 

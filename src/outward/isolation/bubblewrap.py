@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import subprocess
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from outward.core import HostError
@@ -17,6 +16,7 @@ from outward.isolation.system import HOSTNAME, UID
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from outward.isolation.operations import Operation
 
@@ -80,18 +80,19 @@ class Bubblewrap(NamedTuple):
         yield from ("--uid", str(UID), "--gid", str(UID), "--hostname", HOSTNAME)
 
 
-def find() -> Bubblewrap:
+def find(memory: Path) -> Bubblewrap:
     """The bubblewrap of this machine. Raises :class:`HostError` with the way out when there is none that will do.
 
-    Only the system's own directories are searched: what the agent could write to must not confine it.
+    Only the system's own directories are searched: what the agent could write to must not confine it. ``memory`` is a file of
+    ours in which the version is kept: asking for it would take longer than all the rest.
     """
-    path = shutil.which("bwrap", path=_SYSTEM_PATH)
+    path = _installed("bwrap")
     if path is None:
         raise HostError("bubblewrap (bwrap) is not installed, and nothing runs without a sandbox", hint=_INSTALL)
-    setsid = shutil.which("setsid", path=_SYSTEM_PATH)
+    setsid = _installed("setsid")
     if setsid is None:
         raise HostError("setsid is not installed", hint="Install util-linux with the system's package manager.")
-    version = _version(path)
+    version = _version(path, memory)
     if version < OLDEST:
         raise HostError(f"bubblewrap {_text(version)} is older than {_text(OLDEST)}", hint=_INSTALL)
     return Bubblewrap(path, setsid, disable_userns=version >= (0, 8) and _sysctl_writable())
@@ -99,6 +100,8 @@ def find() -> Bubblewrap:
 
 def probe(bubblewrap: Bubblewrap) -> None:
     """Tries an empty sandbox. Raises :class:`HostError` with what bubblewrap says."""
+    import subprocess  # here, as below: most runs have no need of it
+
     trial = subprocess.run(
         [bubblewrap.path, "--unshare-user", "--unshare-pid", "--ro-bind", "/", "/", "--proc", "/proc", "/bin/true"],
         capture_output=True,
@@ -111,7 +114,32 @@ def probe(bubblewrap: Bubblewrap) -> None:
         raise HostError(f"bubblewrap does not work on this machine: {said}", hint=_CONTAINER)
 
 
-def _version(path: str) -> tuple[int, ...]:
+def _installed(name: str) -> str | None:
+    candidates = (f"{directory}/{name}" for directory in _SYSTEM_PATH.split(":"))
+    return next((path for path in candidates if os.path.isfile(path) and os.access(path, os.X_OK)), None)  # noqa: PTH113
+
+
+def _version(path: str, memory: Path) -> tuple[int, ...]:
+    """What the program says it is, or said when it was the same file."""
+    status = os.stat(path)  # noqa: PTH116 (start-up)
+    program = f"{path} {status.st_dev} {status.st_ino} {status.st_size} {status.st_ctime_ns}"
+    with suppress(OSError, ValueError):  # nothing is kept yet, or nothing that can be read
+        known, text = memory.read_text().split("\n")
+        if known == program:
+            return tuple(map(int, text.split(".")))
+    version = _ask_version(path)
+    draft = memory.with_name(f".{memory.name}.{os.getpid()}")
+    try:
+        draft.write_text(f"{program}\n{_text(version)}")
+        draft.replace(memory)
+    except OSError as error:
+        raise HostError(f"cannot write {memory}: {error.strerror}") from error
+    return version
+
+
+def _ask_version(path: str) -> tuple[int, ...]:
+    import subprocess
+
     try:
         answer = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=30, env={}).stdout
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import ssl
 import time
 from collections import OrderedDict
 from functools import cached_property
@@ -13,6 +12,7 @@ from outward.core import HostError
 from outward.pki import store
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Sequence
     from pathlib import Path
 
@@ -32,7 +32,7 @@ class _Entry(NamedTuple):
 class Authority:
     """The certificate authority of one state directory. For use by one thread.
 
-    Nothing is signed, and the library that signs is not loaded, before the first host is asked for.
+    Nothing is signed, and neither TLS nor the library that signs is loaded, before the first host is asked for.
     """
 
     def __init__(self, directory: Path, system_bundles: tuple[Path, ...]) -> None:
@@ -93,6 +93,8 @@ class Authority:
 
 
 def _context(leaf: Pair, alpn: Sequence[str]) -> ssl.SSLContext:
+    import ssl  # here: see the class
+
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION

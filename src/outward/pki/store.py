@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import secrets
-import ssl
 import stat
 import time
+from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from outward.core import HostError
 
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
 CERTIFICATE: Final = "ca.pem"
 KEY: Final = "ca.key"
 BUNDLE: Final = "bundle.pem"
+EXAMINED: Final = "examined"
+"""Which pair was found good, by its digest, and from when to when it is."""
 _LOCK: Final = "lock"
 
 SYSTEM_BUNDLES: Final[tuple[Path, ...]] = (
@@ -52,9 +53,41 @@ def prepare(directory: Path) -> None:
 def check(directory: Path) -> None:
     """Refuses a key that others can read, a pair that does not belong together, and an authority out of its time.
 
-    ``ssl`` looks at the files, since it is loaded anyway and takes a hundredth of the time of the library that signs.
+    What was found good is kept in a file beside them and is not examined again: that would take a tenth of the start-up.
     """
-    read_key(directory)
+    pair = read_key(directory) + (directory / CERTIFICATE).read_bytes()
+    digest = sha256(pair).hexdigest()
+    life = _known(directory, digest)
+    if life is None:
+        life = _examine(directory)
+        _write(directory / EXAMINED, f"{digest} {life.begins} {life.ends}".encode(), mode=0o600)
+    if not life.begins <= time.time() < life.ends:
+        begins, ends = (time.strftime("%Y-%m-%d", time.gmtime(moment)) for moment in life)
+        raise HostError(
+            f"the certificate authority in {directory} is valid from {begins} to {ends} only",
+            hint=f"If this machine's clock is right: {_start_over(directory)}",
+        )
+
+
+class _Life(NamedTuple):
+    """POSIX timestamps."""
+
+    begins: int
+    ends: int
+
+
+def _known(directory: Path, digest: str) -> _Life | None:
+    with contextlib.suppress(OSError, ValueError):  # nothing is kept yet, or nothing that can be read
+        known, begins, ends = (directory / EXAMINED).read_text().split(" ")
+        if known == digest:
+            return _Life(int(begins), int(ends))
+    return None
+
+
+def _examine(directory: Path) -> _Life:
+    """``ssl`` looks at the files: it takes a hundredth of the time of the library that signs."""
+    import ssl  # here: the first use alone, or one after a change, examines
+
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         context.load_cert_chain(directory / CERTIFICATE, directory / KEY, password=_no_password)
@@ -68,13 +101,7 @@ def check(directory: Path) -> None:
         raise HostError(
             f"{directory / CERTIFICATE} is not the certificate of one authority", hint=_start_over(directory)
         )
-    begins, ends = (ssl.cert_time_to_seconds(str(certificates[0][field])) for field in ("notBefore", "notAfter"))
-    if not begins <= time.time() < ends:
-        raise HostError(
-            f"the certificate authority in {directory} is valid from {certificates[0]['notBefore']} "
-            f"to {certificates[0]['notAfter']} only",
-            hint=f"If this machine's clock is right: {_start_over(directory)}",
-        )
+    return _Life(*(ssl.cert_time_to_seconds(str(certificates[0][field])) for field in ("notBefore", "notAfter")))
 
 
 def read_key(directory: Path) -> bytes:
@@ -118,7 +145,7 @@ def _create(directory: Path) -> None:
 
 def _write(path: Path, content: bytes, *, mode: int) -> None:
     """All of the content or none of it, also when the machine dies meanwhile."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
         with os.fdopen(os.open(temporary, flags, mode), "wb") as file:

@@ -59,7 +59,7 @@ def prepare(options: Options, authority: Authority, placeholders: Mapping[str, s
     Raises :class:`HostError` for whatever this machine, or the layout of its files, does not allow;
     :class:`CommandUnavailable` where the command is not in view.
     """
-    tool = bubblewrap.find()
+    tool = bubblewrap.find(options.state / "bubblewrap")
     view = plan(_wanted(options))
     _require(options.command[0], view)
     props = system.Props(options.state / "view", trust_files(system.BUNDLE))

@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING, NamedTuple
 from outward.audit import Journal, new_session
 from outward.cage import Cage, Command
 from outward.core import HostError
+from outward.core.summary import Summary
 from outward.credentials import CredentialStore
 from outward.isolation import seccomp
 from outward.isolation.bubblewrap import probe
 from outward.pki import Authority
+from outward.session.loading import load_gateway
 from outward.session.preparation import Preparation, prepare
+from outward.session.report import Report
 from outward.session.signals import held
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from outward.gateway import Summary
     from outward.session.options import Options
     from outward.session.terminal import Terminal
 
@@ -67,10 +69,13 @@ def run(options: Options, note: Callable[[str], None]) -> Outcome:
         os.close(theirs)
         cage.release()
 
-        # Imported while bubblewrap builds the sandbox. Until the gateway accepts, connections wait.
-        from outward.session.serving import serve
+        # A terminal has to be served, whatever the command does.
+        if load_gateway(cage) or terminal is not None:
+            from outward.session.serving import serve  # here: see load_gateway
 
-        code, summary = serve(options, parts, journal, cage, status, terminal)
+            code, summary = serve(options, parts, journal, cage, status, terminal)
+        else:
+            code, summary = _over(cage, status), Summary()
     if code is None:
         probe(parts.preparation.bubblewrap)
         raise HostError(
@@ -78,6 +83,14 @@ def run(options: Options, note: Callable[[str], None]) -> Outcome:
             hint="bubblewrap's message is above; `outward run --dry-run` shows the steps.",
         )
     return Outcome(code, session, summary)
+
+
+def _over(cage: Cage, status: int) -> int | None:
+    """The exit status of a command that has ended; nothing where it was never started."""
+    cage.wait()
+    report = Report(status)
+    report.read()
+    return report.exit_status
 
 
 def _terminal(options: Options, stack: ExitStack) -> Terminal | None:

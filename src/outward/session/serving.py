@@ -14,7 +14,7 @@ from outward.session.supervisor import Supervisor
 if TYPE_CHECKING:
     from outward.audit import Journal
     from outward.cage import Cage
-    from outward.gateway import Summary
+    from outward.core.summary import Summary
     from outward.session.options import Options
     from outward.session.running import Parts
     from outward.session.terminal import Terminal

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
+from outward.session.report import Report
 from outward.session.signals import FORWARDED
 
 if TYPE_CHECKING:
@@ -27,22 +27,19 @@ class Supervisor:
 
     def __init__(self, cage: Cage, status: int, *, timeout: float | None, resize: Callable[[], None] | None) -> None:
         self._cage: Final = cage
-        self._status: Final = status
+        self._report: Final = Report(status)
         self._timeout: Final = timeout
         self._resize: Final = resize
         self._loop: Final = asyncio.get_running_loop()
         self._ended: Final = asyncio.Event()
         self._timers: Final[list[asyncio.TimerHandle]] = []
-        self._report: dict[str, Any] = {}
-        self._partial = b""
         self._result: int | None = None
         self._process = -1
 
     def __enter__(self) -> Self:
         self._process = os.pidfd_open(self._cage.pid)
         self._loop.add_reader(self._process, self._on_end)
-        os.set_blocking(self._status, False)
-        self._loop.add_reader(self._status, self._on_status)
+        self._loop.add_reader(self._report, self._on_report)
         for number in FORWARDED:
             self._loop.add_signal_handler(number, self._forward, number)
         if self._resize is not None:
@@ -57,29 +54,25 @@ class Supervisor:
         for number in (*FORWARDED, signal.SIGWINCH):
             self._loop.remove_signal_handler(number)
         self._loop.remove_reader(self._process)
-        self._loop.remove_reader(self._status)
+        self._loop.remove_reader(self._report)
         os.close(self._process)
 
     async def wait(self) -> int | None:
         """Waits for the end; the exit status as a shell would give it, ``None`` when the sandbox could not be built."""
         await self._ended.wait()
-        self._on_status()
+        self._report.read()
         self._cage.wait()
         if self._result is not None:
             return self._result
-        return self._report.get("exit-code")
+        return self._report.exit_status
 
     def _on_end(self) -> None:
         self._loop.remove_reader(self._process)
         self._ended.set()
 
-    def _on_status(self) -> None:
-        with suppress(BlockingIOError):
-            while chunk := os.read(self._status, 4096):
-                *lines, self._partial = (self._partial + chunk).split(b"\n")
-                for line in filter(None, lines):
-                    self._report |= json.loads(line)
-            self._loop.remove_reader(self._status)
+    def _on_report(self) -> None:
+        if not self._report.read():
+            self._loop.remove_reader(self._report)
 
     def _forward(self, number: signal.Signals) -> None:
         self._send(number)
@@ -109,7 +102,7 @@ class Supervisor:
 
     def _command(self) -> int | None:
         """The command's process id: the first child of the sandbox's init, once it leads a session of its own."""
-        init = self._report.get("child-pid")
+        init = self._report.init
         try:
             children = Path(f"/proc/{init}/task/{init}/children").read_text().split()
         except OSError:

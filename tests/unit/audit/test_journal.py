@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from outward.audit import Journal, verify
+from outward.audit import Journal
+from outward.audit.verify import verify
 from outward.core import HostError, JournalUnavailable
 from tests.unit.audit.conftest import END, START, write
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from outward.audit import verify
 from outward.audit.format import seal
+from outward.audit.verify import verify
 from tests.unit.audit.conftest import write
 
 RECORDS = 6

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outward.credentials import Scrubber
+from outward.credentials.scrub import Scrubber
 
 VALUE = b"sk-ant-test-REAL-0123456789abcdef+/"
 STAND_IN = b"sk-ant-test-FAKE-fedcba9876543210xx"

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outward.core import UpstreamError
-from outward.credentials import Scrubber
+from outward.credentials.scrub import Scrubber
 from outward.gateway.answer import Answer
 from outward.gateway.http1 import body_reader, parse_request, parse_response, response_framing
 

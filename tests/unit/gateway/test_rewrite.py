@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from outward.core import Destination, Injection, Request, authority
-from outward.credentials import CredentialStore, Injector, Scrubber
+from outward.credentials import CredentialStore
+from outward.credentials.injector import Injector
+from outward.credentials.scrub import Scrubber
 from outward.gateway.http1 import parse_request, parse_response
 from outward.gateway.rewrite import masked_query, request_head, response_head, trailer_section
 from outward.policy import SecretSpec

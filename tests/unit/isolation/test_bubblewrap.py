@@ -118,11 +118,35 @@ class TestFind:
 
     def test_a_recent_one_is_taken(self, tmp_path, monkeypatch):
         self.install(tmp_path, monkeypatch, bwrap="bubblewrap 0.8.0", setsid="x")
-        assert bubblewrap.find().path == str(tmp_path / "bwrap")
+        assert bubblewrap.find(tmp_path / "memory").path == str(tmp_path / "bwrap")
 
     def test_an_older_one_cannot_forbid_user_namespaces(self, tmp_path, monkeypatch):
         self.install(tmp_path, monkeypatch, bwrap="bubblewrap 0.6.1", setsid="x")
-        assert not bubblewrap.find().disable_userns
+        assert not bubblewrap.find(tmp_path / "memory").disable_userns
+
+    def test_the_version_is_asked_for_once(self, tmp_path, monkeypatch):
+        self.install(tmp_path, monkeypatch, bwrap="bubblewrap 0.8.0; echo >>$0.asked", setsid="x")
+        assert bubblewrap.find(tmp_path / "memory") == bubblewrap.find(tmp_path / "memory")
+        assert (tmp_path / "bwrap.asked").read_text() == "\n"
+
+    @pytest.mark.parametrize("spoilt", ["", "0.8", "/x 1 2 3 4\n0.8", "\0", "a\nb\nc"])
+    def test_a_memory_that_says_something_else_is_asked_about(self, tmp_path, monkeypatch, spoilt):
+        self.install(tmp_path, monkeypatch, bwrap="bubblewrap 0.6.1", setsid="x")
+        (tmp_path / "memory").write_text(spoilt)
+        assert not bubblewrap.find(tmp_path / "memory").disable_userns
+
+    def test_another_program_is_asked_again(self, tmp_path, monkeypatch):
+        self.install(tmp_path, monkeypatch, bwrap="bubblewrap 0.8.0", setsid="x")
+        bubblewrap.find(tmp_path / "memory")
+        (tmp_path / "bwrap").unlink()
+        self.install(tmp_path, monkeypatch, bwrap="bubblewrap 0.3.1", setsid="x")
+        with pytest.raises(HostError, match="older"):
+            bubblewrap.find(tmp_path / "memory")
+
+    def test_a_memory_that_cannot_be_kept_is_an_error(self, tmp_path, monkeypatch):
+        self.install(tmp_path, monkeypatch, bwrap="bubblewrap 0.8.0", setsid="x")
+        with pytest.raises(HostError, match="cannot write"):
+            bubblewrap.find(tmp_path / "missing" / "memory")
 
     @pytest.mark.parametrize(
         ("programs", "message"),
@@ -136,7 +160,7 @@ class TestFind:
     def test_anything_else_is_an_error_with_a_way_out(self, tmp_path, monkeypatch, programs, message):
         self.install(tmp_path, monkeypatch, **programs)
         with pytest.raises(HostError, match=message) as caught:
-            bubblewrap.find()
+            bubblewrap.find(tmp_path / "memory")
         assert caught.value.hint
 
 

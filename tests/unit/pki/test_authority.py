@@ -77,7 +77,7 @@ def test_an_authority_signs_leaves_and_no_authorities(authority: Authority) -> N
 def test_the_leaf_key_is_on_no_disk(authority: Authority) -> None:
     authority.server_context("api.example.com")
     files = {path.name for path in authority.certificate_file.parent.iterdir()}
-    assert files == {"ca.pem", "ca.key", "lock"}
+    assert files == {"ca.pem", "ca.key", "examined", "lock"}
 
 
 def test_alpn_is_what_the_caller_asks_for(authority: Authority) -> None:

@@ -88,6 +88,35 @@ def test_what_is_wrong_is_refused_with_a_way_out(authority: Authority, damage: C
     assert str(directory) in caught.value.hint
 
 
+def test_what_was_found_good_is_not_examined_again(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+    def examine(directory: Path) -> object:
+        raise AssertionError(directory)
+
+    monkeypatch.setattr(store, "_examine", examine)
+    Authority.open(authority.certificate_file.parent)
+    (authority.certificate_file.parent / "ca.pem").write_bytes(authority.certificate_file.read_bytes() + b"\n")
+    with pytest.raises(AssertionError):
+        Authority.open(authority.certificate_file.parent)
+
+
+@pytest.mark.parametrize("kept", [b"", b"0 0 9999999999", b"{digest} 0", b"{digest} a b", b"\xff"])
+def test_what_was_kept_and_cannot_be_read_is_found_out_again(authority: Authority, kept: bytes) -> None:
+    examined = authority.certificate_file.parent / "examined"
+    before = examined.read_bytes()
+    examined.write_bytes(kept.replace(b"{digest}", before.split()[0]))
+    Authority.open(authority.certificate_file.parent)
+    assert examined.read_bytes() == before
+
+
+def test_an_authority_that_ends_meanwhile_is_refused(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+    ends = int((authority.certificate_file.parent / "examined").read_bytes().split()[2])
+    monkeypatch.setattr(time, "time", lambda: ends - 1.0)
+    Authority.open(authority.certificate_file.parent)
+    monkeypatch.setattr(time, "time", lambda: float(ends))
+    with pytest.raises(HostError, match="is valid from"):
+        Authority.open(authority.certificate_file.parent)
+
+
 def test_a_first_use_that_was_cut_short_is_made_whole(authority: Authority) -> None:
     authority.certificate_file.unlink()
     again = Authority.open(authority.certificate_file.parent)

@@ -4,7 +4,7 @@ from collections import Counter
 
 from outward.cli.summary import closing_lines
 from outward.core import Refusal
-from outward.gateway import Summary
+from outward.core.summary import Summary
 
 
 def lines(refused: dict[tuple[str, str, str, str], int]) -> list[str]:
