@@ -63,9 +63,12 @@ class Serve:
         with self.tunnel(host) as connection:
             return connection.request(method, path, host, headers, body)
 
+    def journals(self) -> list[Path]:
+        """The files of the journal, in order of their names."""
+        return sorted((self.state / "journal").glob("*.jsonl"))
+
     def journal(self) -> list[dict[str, Any]]:
-        files = sorted((self.state / "journal").glob("*.jsonl"))
-        return [json.loads(line) for file in files for line in file.read_bytes().splitlines()]
+        return [json.loads(line) for file in self.journals() for line in file.read_bytes().splitlines()]
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Another verb on the same state."""

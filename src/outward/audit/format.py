@@ -21,6 +21,7 @@ REPAIRED: Final = "journal.repaired"
 _SEAL: Final = re.compile(rb',"hash":"([0-9a-f]{64})"\}')
 _SEAL_LENGTH: Final = len(b',"hash":""}') + 64
 _SESSION: Final = r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}"
+_WORKER: Final = re.compile(r"(.+)-w[1-9][0-9]*", re.ASCII)
 _NAME: Final = re.compile(rf"({_SESSION})(?:\.([1-9][0-9]{{0,8}}))?\.jsonl", re.ASCII)
 
 
@@ -58,6 +59,17 @@ class Segment(NamedTuple):
 def new_session(kind: str = "") -> str:
     """A name for a session: sorts by time within its ``kind``, and cannot be guessed."""
     return f"{kind}{time.strftime('%Y%m%dT%H%M%S')}-{os.urandom(4).hex()}"
+
+
+def worker_session(session: str, number: int) -> str:
+    """The name under which worker ``number`` (from 1) of ``session`` keeps its own chain."""
+    return f"{session}-w{number}"
+
+
+def belongs(session: str, whole: str) -> bool:
+    """Whether ``session`` is ``whole``, or one of its workers."""
+    worker = _WORKER.fullmatch(session)
+    return session == whole or (worker is not None and worker[1] == whole)
 
 
 def is_session_name(session: str) -> bool:

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from outward.audit.format import sessions
+from outward.audit.format import belongs, sessions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -67,7 +67,7 @@ class Reader:
         streams = [
             chain.from_iterable(self._records(segment.path) for segment in segments)
             for session, segments in sessions(self._directory).items()
-            if self._session in {None, session}
+            if self._session is None or belongs(session, self._session)
         ]
         return heapq.merge(*streams, key=lambda record: record.time)
 

@@ -12,7 +12,7 @@ import click
 from outward.core import OutwardError, PolicyError, Problem
 
 if TYPE_CHECKING:
-    from outward.policy import Policy
+    from outward.policy import Policy, Sources
 
 
 def default_policy_file() -> Path:
@@ -55,6 +55,15 @@ def load_policy(option: Path | None, *, agent_preset: str | None = None, workspa
         )
     registries = ClientRegistries(avoid=(Path.cwd(), *((workspace,) if workspace else ())))
     return load(file, presets=presets, registries=registries, home=Path.home(), files=read_trusted)
+
+
+def gather_policy(option: Path | None) -> Sources:
+    """What :func:`load_policy` would make the policy from, all of it good. Raises :class:`PolicyError`."""
+    from outward.cli.registries import ClientRegistries
+    from outward.policy import gather
+
+    registries = ClientRegistries(avoid=(Path.cwd(),))
+    return gather(find_policy(option), registries=registries, home=Path.home(), files=read_trusted)[1]
 
 
 def read_trusted(path: Path) -> str:

@@ -5,17 +5,21 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from outward.cli.home import state_directory
-from outward.cli.policy_file import load_policy
+from outward.cli.policy_file import gather_policy, load_policy
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from outward.policy import Policy
-    from outward.server import Reverse
+    from outward.server import Plan, Reverse
 
 
 def _reverse(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[Reverse, ...]:
@@ -31,6 +35,14 @@ def _reverse(_context: click.Context, _parameter: click.Parameter, values: tuple
     return tuple(pairs)
 
 
+def _workers(_context: click.Context, _parameter: click.Parameter, value: str) -> int:
+    if value == "auto":
+        return len(os.sched_getaffinity(0))
+    if not re.fullmatch(r"[1-9][0-9]{0,2}", value, re.ASCII):
+        raise click.BadParameter(f"{value!r} is neither a number of processes from 1 to 999 nor `auto`")
+    return int(value)
+
+
 @click.command("serve")
 @click.option("--policy", "policy_file", type=click.Path(path_type=Path, dir_okay=False), help="The policy file.")
 @click.option("--listen", metavar="ADDR", multiple=True, help="Explicit proxy on host:port or unix:/path; repeatable.")
@@ -42,18 +54,30 @@ def _reverse(_context: click.Context, _parameter: click.Parameter, values: tuple
     help="Plain HTTP listener that stands for one server; for clients with a base URL setting. Repeatable.",
 )
 @click.option("--socks", metavar="ADDR", multiple=True, help="SOCKS5 on host:port or unix:/path; repeatable.")
+@click.option(
+    "--workers",
+    metavar="N",
+    default="1",
+    show_default=True,
+    callback=_workers,
+    help="Processes that share the listeners; `auto`: one for each processor.",
+)
 @click.option("--agent", default="default", show_default=True, help="Whose requests these are, unless clients log in.")
 def command(
     policy_file: Path | None,
     listen: tuple[str, ...],
     reverse: tuple[Reverse, ...],
     socks: tuple[str, ...],
+    workers: int,
     agent: str,
-) -> None:
+) -> int:
     """Run a gateway for containers, dev containers and teams.
 
     Prints one JSON line with the addresses when it accepts connections: those of --listen, of --reverse and of --socks, each
     in the order given. SIGHUP reads the policy again (all or nothing), SIGTERM lets requests in flight end.
+
+    One process uses one processor. With --workers each process fetches secrets for itself and writes a journal of its own;
+    `outward log` merges them. Signals go to the process that was started; it replaces workers that die.
 
     \b
       outward serve --listen 127.0.0.1:8080 &
@@ -68,42 +92,59 @@ def command(
       outward serve --socks 127.0.0.1:1080
       curl --proxy socks5h://127.0.0.1:1080 https://api.example.com/
     """
+    from outward.server import Plan
+
+    if not (listen or reverse or socks):
+        listen = ("127.0.0.1:0",)
+    policy = load_policy(policy_file)
+    for warning in policy.warnings:
+        _report(warning)
+    state = state_directory()
+    announcement = state / "serve.json"
+    serve = _alone if workers == 1 else partial(_supervised, workers)
+    with contextlib.ExitStack() as stack:
+
+        def ready(line: str) -> None:
+            proxies = json.loads(line)["listen"][: len(listen)]
+            announcement.write_text(json.dumps({"proxies": proxies, "pid": os.getpid()}))
+            stack.callback(announcement.unlink, missing_ok=True)
+            click.echo(line)
+
+        return serve(policy_file, policy, state, Plan(agent, listen, reverse, socks), ready)
+
+
+def _alone(policy_file: Path | None, policy: Policy, state: Path, plan: Plan, ready: Callable[[str], None]) -> int:
     import uvloop
 
     from outward.audit import Journal, new_session
     from outward.pki import Authority
-    from outward.server import Plan, Server
+    from outward.server import Server
 
-    if not (listen or reverse or socks):
-        listen = ("127.0.0.1:0",)
-
-    def load() -> Policy:
-        return load_policy(policy_file)
-
-    policy = load()
-    for warning in policy.warnings:
-        _report(warning)
-    state = state_directory()
-    session = new_session("serve-")
-    announcement = state / "serve.json"
-    with Journal.open(state / "journal", session=session) as journal:
+    with Journal.open(state / "journal", session=new_session("serve-")) as journal:
         server = Server(
             policy=policy,
             environment=dict(os.environ),
             authority=Authority.open(state / "pki"),
             journal=journal,
-            reload=load,
+            reload=lambda: load_policy(policy_file),
             report=_report,
         )
+        uvloop.run(server.run(plan, ready))
+    return 0
 
-        def ready(line: str) -> None:
-            proxies = json.loads(line)["listen"][: len(listen)]
-            announcement.write_text(json.dumps({"proxies": proxies, "pid": os.getpid()}))
-            click.echo(line)
 
-        with contextlib.ExitStack() as stack:
-            stack.callback(announcement.unlink, missing_ok=True)
-            uvloop.run(server.run(Plan(agent, listen, reverse, socks), ready))
+def _supervised(
+    workers: int, policy_file: Path | None, policy: Policy, state: Path, plan: Plan, ready: Callable[[str], None]
+) -> int:
+    from outward.audit import new_session
+    from outward.pki import Authority
+    from outward.server.supervisor import Supervisor
+    from outward.server.worker import Ground
+
+    authority = Authority.open(state / "pki")
+    ground = Ground(dict(os.environ), authority, state / "journal", new_session("serve-"), workers)
+    supervisor = Supervisor(ground, policy, gather=lambda: gather_policy(policy_file), report=_report)
+    return supervisor.run(plan, ready)
 
 
 def _report(line: str) -> None:

@@ -40,14 +40,18 @@ class CredentialStore:
         *,
         environment: Mapping[str, str],
         previous: CredentialStore | None = None,
+        placeholders: Mapping[str, str] | None = None,
     ) -> None:
-        """``previous`` hands its placeholders on, so that clients survive a reload of the policy."""
+        """``previous`` hands on its placeholders, so that clients survive a reload of the policy, and the values to mask:
+        requests that began with it go on. ``placeholders`` are those that another process has made already.
+        """
         self._specs: Final = specs
         self._environment: Final = environment
         self._cache: dict[str, _Cached] = {}
-        self._known: dict[str, str] = {}
+        # Shared, not copied: the previous store may still fetch.
+        self._known: Final[dict[str, str]] = previous._known if previous else {}
         self._flights: dict[str, asyncio.Task[Secret]] = {}
-        known = previous.placeholders if previous else {}
+        known = placeholders or (previous.placeholders if previous else {})
         self.placeholders: Final[Mapping[str, str]] = MappingProxyType(
             {name: spec.placeholder or known.get(name) or self._new_placeholder(spec) for name, spec in specs.items()}
         )

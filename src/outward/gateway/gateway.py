@@ -81,7 +81,10 @@ class Gateway:
     An asynchronous context manager; leaving it drains (see :meth:`close`).
     """
 
-    def __init__(self, *, policy: Policy, store: CredentialStore, authority: Authority, journal: Journal) -> None:
+    def __init__(
+        self, *, policy: Policy, store: CredentialStore, authority: Authority, journal: Journal, ids: str = ""
+    ) -> None:
+        """``ids`` is what the identities of exchanges begin with, where a session has several gateways."""
         self.ruleset = Ruleset(policy, store)
         self.authority: Final = authority
         self.journal: Final = journal
@@ -91,6 +94,7 @@ class Gateway:
         self.clients: Final[set[Connection]] = set()
         self.draining = False
         self.clock: Final = time.monotonic
+        self._ids: Final = ids
         self._count = 0
         self._listeners: list[Listener] = []
         self._sweeper: asyncio.TimerHandle | None = None
@@ -150,7 +154,7 @@ class Gateway:
     def next_id(self) -> str:
         """The identity of an exchange, unique within the session."""
         self._count += 1
-        return f"{self._count:08x}"
+        return f"{self._ids}{self._count:08x}"
 
     def ended(self, event: Event) -> None:
         """Records the end of an exchange. It is over: a journal that fails now stops the next one, at its start."""

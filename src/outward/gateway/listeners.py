@@ -25,8 +25,6 @@ MAX_CONNECTIONS: Final = 8192
 GREETING_TIME: Final = 30.0
 """Seconds for a client to say what it wants, TLS handshake included."""
 
-ACCEPT_AT_ONCE: Final = 64
-
 RETRY_ACCEPT: Final = 0.1
 """Seconds to wait when the process is out of descriptors."""
 
@@ -62,26 +60,26 @@ class Listener:
         self._loop.add_reader(sock, self._accept)
 
     def _accept(self) -> None:
-        for _ in range(ACCEPT_AT_ONCE):
-            try:
-                sock, _ = self._sock.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return
-            except OSError as error:
-                if error.errno not in _OUT_OF_DESCRIPTORS:
-                    raise
-                self._loop.remove_reader(self._sock)
-                self._loop.call_later(RETRY_ACCEPT, self._resume)
-                return
-            if len(self._tasks) + len(self._gateway.clients) >= MAX_CONNECTIONS:
-                sock.close()
-                continue
-            sock.setblocking(False)
-            if sock.family != socket.AF_UNIX:
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            task = self._loop.create_task(self._serve(sock))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        """Takes one connection, however many wait: of several processes on one socket, whoever is free takes the next."""
+        try:
+            sock, _ = self._sock.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return
+        except OSError as error:
+            if error.errno not in _OUT_OF_DESCRIPTORS:
+                raise
+            self._loop.remove_reader(self._sock)
+            self._loop.call_later(RETRY_ACCEPT, self._resume)
+            return
+        if len(self._tasks) + len(self._gateway.clients) >= MAX_CONNECTIONS:
+            sock.close()
+            return
+        sock.setblocking(False)
+        if sock.family != socket.AF_UNIX:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        task = self._loop.create_task(self._serve(sock))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _resume(self) -> None:
         if not self._closed:

@@ -6,6 +6,7 @@
   (:mod:`.load`); destinations that contradict each other are *conflicts* (:mod:`.conflicts`).
 * A :class:`Policy` is compiled once (:mod:`.decide`). ``policy.decide(request)`` is pure and total, and the only
   semantics there is.
+* The *sources* of a policy are all that it was made from: from the same sources any process makes the same policy.
 * A *preset* is a policy file that comes with the program (``presets/*.yaml``).
 
 Nothing here touches a socket, the clock, the environment or a process; files are read by a function that is passed in.
@@ -21,6 +22,7 @@ from outward.policy.model import (
     SecretSpec,
     WorkspaceSpec,
 )
+from outward.policy.sources import Sources, gather
 
 __all__ = [
     "AgentSpec",
@@ -29,7 +31,9 @@ __all__ = [
     "Registries",
     "SandboxSpec",
     "SecretSpec",
+    "Sources",
     "WorkspaceSpec",
+    "gather",
     "load",
     "read_text",
 ]

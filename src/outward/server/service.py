@@ -32,10 +32,11 @@ class Service:
         environment: Mapping[str, str],
         authority: Authority,
         journal: Journal,
+        ids: str = "",
     ) -> None:
         self._environment: Final = environment
         self._store = store
-        self._gateway: Final = Gateway(policy=policy, store=store, authority=authority, journal=journal)
+        self._gateway: Final = Gateway(policy=policy, store=store, authority=authority, journal=journal, ids=ids)
         self._stop: Final = asyncio.Event()
         self._hurry: Final = asyncio.Event()
 
@@ -68,8 +69,10 @@ class Service:
         """Accepts nothing more and ends when what is in flight has ended; at once if called again."""
         (self._hurry if self._stop.is_set() else self._stop).set()
 
-    def replace(self, policy: Policy) -> None:
+    def replace(self, policy: Policy, placeholders: Mapping[str, str] | None = None) -> None:
         """Requests that begin from now on are decided by ``policy``. Raises :class:`OutwardError`, and nothing changes."""
-        store = CredentialStore(policy.secrets, environment=self._environment, previous=self._store)
+        store = CredentialStore(
+            policy.secrets, environment=self._environment, previous=self._store, placeholders=placeholders
+        )
         self._gateway.replace(policy, store)
         self._store = store

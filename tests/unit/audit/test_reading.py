@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
 
-from outward.audit import Journal
+from outward.audit import Journal, worker_session
+from outward.audit.format import belongs
 from outward.audit.reading import Reader, Record, Selection, joined
 from tests.unit.audit.conftest import END, START, write
 
@@ -20,6 +22,23 @@ def test_sessions_are_merged_by_time(directory: Path) -> None:
             (a, b)[number % 2].append(START._replace(id=str(number)))
     assert [record.fields["id"] for record in Reader(directory).read()] == list("012345")
     assert [record.fields["id"] for record in Reader(directory, "b").read()] == list("135")
+
+
+def test_the_workers_of_a_session_are_read_as_one(directory: Path) -> None:
+    names = ["serve-a", worker_session("serve-a", 1), worker_session("serve-a", 12), worker_session("serve-ab", 1)]
+    with ExitStack() as stack:
+        journals = [stack.enter_context(Journal.open(directory, session=name)) for name in names]
+        for number in range(8):
+            journals[number % 4].append(START._replace(id=str(number)))
+    assert [record.fields["id"] for record in Reader(directory, "serve-a").read()] == list("012456")
+    assert [record.fields["id"] for record in Reader(directory, "serve-a-w12").read()] == list("26")
+    assert [record.fields["id"] for record in Reader(directory, "serve").read()] == []
+
+
+@pytest.mark.parametrize("session", ["serve-a-w0", "serve-a-w", "serve-a-w1-w2", "serve-a-w1x", "xserve-a-w1", "-w1"])
+def test_what_is_no_worker_of_a_session_does_not_belong_to_it(session: str) -> None:
+    assert belongs("serve-a-w1", "serve-a")
+    assert not belongs(session, "serve-a")
 
 
 def test_files_of_a_session_are_read_in_order(directory: Path) -> None:

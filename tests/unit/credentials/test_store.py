@@ -128,6 +128,25 @@ def test_known_values_are_masked() -> None:
     assert store.mask("/a/value-1") == "/a/[secret key]"
 
 
+def test_after_a_reload_the_values_of_before_are_still_masked() -> None:
+    """Requests that began before it go on, and the last of them may fetch a value only then."""
+    specs = {name: SecretSpec(name, "env", name.upper()) for name in ("old", "late")}
+    before = CredentialStore(specs, environment={"OLD": "value-1", "LATE": "value-2"})
+    asyncio.run(before.get("old"))
+    after = CredentialStore({}, environment={}, previous=before)
+    asyncio.run(before.get("late"))
+    assert after.mask("/value-1/value-2") == "/[secret old]/[secret late]"
+    assert CredentialStore({}, environment={}).mask("/value-1/value-2") == "/value-1/value-2"
+
+
+def test_several_processes_use_the_same_placeholders() -> None:
+    specs = {"key": spec("env", "KEY", expose="API_KEY")}
+    environment = {"KEY": "sk-ant-test-1234567890123456"}
+    made = CredentialStore(specs, environment=environment).placeholders
+    assert CredentialStore(specs, environment=environment, placeholders=made).placeholders == made
+    assert CredentialStore(specs, environment=environment).placeholders != made
+
+
 def test_a_secret_never_shows_itself() -> None:
     secret = Secret("key", b"value-1")
     for shown in (
