@@ -148,4 +148,6 @@ def _supervised(
 
 
 def _report(line: str) -> None:
-    click.echo(f"outward: {line}", err=True)
+    # Nobody may be listening any more, or the disk be full: no reason to stop serving, or not to stop when told to.
+    with contextlib.suppress(OSError):
+        click.echo(f"outward: {line}", err=True)
