@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.client import push
 from tests.support.upstream import Upstream, answer, read_request
 
 if TYPE_CHECKING:
@@ -749,34 +750,6 @@ def test_passthrough_checks_host_and_sni(serve: Callable[..., Serve], api: Upstr
     ]
 
 
-def test_websocket(serve: Callable[..., Serve], upstream: Callable[..., Upstream]) -> None:
-    async def handler(server: Upstream, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        seen = await read_request(reader, body=False)
-        assert seen is not None
-        server.seen.append(seen)
-        writer.write(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nX: 1\r\n\r\nhi")
-        while data := await reader.read(100):
-            writer.write(data[::-1])
-
-    server = upstream("api.test", handler=handler)
-    gateway = serve(POLICY.format(port=server.port), env={"KEY": KEY})
-    upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: a\r\nSec-WebSocket-Version: 13\r\n"
-    with gateway.tunnel("api.test") as client:
-        switched = client.request("GET", "/v1/ws", "api.test", upgrade)
-        assert switched.status == 101
-        assert switched.header("upgrade") == "websocket"
-        while len(client.buffer) < 2:
-            client.receive()
-        client.send(b"abc")
-        while len(client.buffer) < 5:
-            client.receive()
-        assert client.buffer == b"hicba"
-    assert server.seen[0]["upgrade"] == "websocket"
-    assert server.seen[0]["x-api-key"] == KEY
-    with gateway.tunnel("api.test") as client:
-        assert client.request("GET", "/v2/ws", "api.test", upgrade).code == "path_not_allowed"
-
-
 def test_other_upgrades_are_declined(gateway: Serve, api: Upstream) -> None:
     fields = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
     assert gateway.get("api.test", "/v1/x", fields).status == 200
@@ -836,18 +809,6 @@ def test_the_journal_has_a_start_before_and_an_end_after(gateway: Serve) -> None
     assert (end["status"], end["address"], end["rule"]) == (200, "127.0.0.1", "api.test allow[0]")
     assert end["bytes_out"] > 0
     assert KEY not in str(gateway.journal())
-
-
-def push(sock: socket.socket, count: int, *, patience: float) -> int:
-    """Sends ``count`` octets, or as many as go before nothing moves for ``patience`` seconds."""
-    sock.settimeout(patience)
-    sent = 0
-    while sent < count:
-        try:
-            sent += sock.send(b"x" * min(65536, count - sent))
-        except TimeoutError:
-            break
-    return sent
 
 
 def _until(condition: Callable[[], bool]) -> None:

@@ -129,3 +129,15 @@ class Connection:
     def closed(self) -> bool:
         """Whether the other side closes without sending more."""
         return not self.receive() and not self.buffer
+
+
+def push(sock: socket.socket, count: int, *, patience: float) -> int:
+    """Sends ``count`` octets, or as many as go before nothing moves for ``patience`` seconds."""
+    sock.settimeout(patience)
+    sent = 0
+    while sent < count:
+        try:
+            sent += sock.send(b"x" * min(65536, count - sent))
+        except TimeoutError:
+            break
+    return sent

@@ -75,7 +75,13 @@ class ClientConnection(asyncio.Protocol):
         self._take(data)
 
     def eof_received(self) -> bool:
-        """A client that has said all is gone; half-closed HTTP connections serve nobody but smugglers."""
+        """A client that has said all is gone; half-closed HTTP connections serve nobody but smugglers.
+
+        In a tunnel the server may still have something to say, and can where neither side has TLS in between.
+        """
+        if self._tunnel and self._exchange is not None:
+            self._exchange.on_request_body(b"", done=True)
+            return self.transport.can_write_eof()
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -133,6 +139,7 @@ class ClientConnection(asyncio.Protocol):
         self._tunnel = True
         self._write(Answer(self._head, scrubber, closes=True).switching(head))
         early, self._buffer = self._buffer, b""
+        self.resume_reading()  # too much of it was held up
         if early:
             self._take(early)
 

@@ -30,6 +30,7 @@ from outward.core import (
 from outward.gateway.denial import Denial, Refused, code_of
 from outward.gateway.record import Record
 from outward.gateway.upstream import PoolKey, UpstreamConnection
+from outward.gateway.websocket import check_answer, check_request
 
 if TYPE_CHECKING:
     from outward.core import Destination, Verdict
@@ -145,6 +146,8 @@ class Exchange:
         if head.method == "TRACE":
             # An answer to TRACE is the request, with the credential that we put in (RFC 9110 §9.3.8).
             raise Refused(Code.METHOD_NOT_ALLOWED, "TRACE is never forwarded")
+        if head.websocket:
+            check_request(head)
         self._destination = destination
         self._injector = self._ruleset.injector(destination)
         leaked = self._ruleset.leak(head, bound=self._injector.secrets)
@@ -292,7 +295,7 @@ class Exchange:
         """The upstream connection failed or sent something that is not HTTP; it is closed by now."""
         upstream, self._upstream = self._upstream, None
         stale = upstream is not None and upstream.reused and not self._answering
-        if stale and self._head.length == 0 and self._head.method in RETRIED and not self._head.websocket:
+        if stale and self._head.length == 0 and self._head.method in RETRIED:
             # A kept connection that the server closed at the same moment; nothing was answered, so ask again anew.
             self._wait(recorded=True)
             return
@@ -313,8 +316,12 @@ class Exchange:
 
     def on_switching_protocols(self, head: ResponseHead) -> None:
         """The server accepts the WebSocket (RFC 6455 §4.2.2)."""
-        if not self._head.websocket or not self._request_done:
-            self._upstream_failed(UpstreamError("the server switched protocols unasked"))
+        try:
+            if not self._head.websocket or not self._request_done:
+                raise UpstreamError("the server switched protocols unasked")
+            check_answer(self._head, head)
+        except UpstreamError as error:
+            self._upstream_failed(error)
             return
         self._tunnel = self._answering = True
         self._record.answered(head.status)

@@ -133,11 +133,21 @@ class UpstreamConnection(asyncio.Protocol):
         self.transport.write(request_head(head, request, injector))
 
     def send(self, payload: bytes, *, done: bool) -> None:
-        """More of the request's body."""
+        """More of the request's body, or of the tunnel."""
         if self._chunked:
             # Trailers of requests are dropped (RFC 9110 §6.5.1): nothing can become a header behind the policy's back.
             payload = chunk(payload) + (b"0\r\n\r\n" if done else b"")
-        self.transport.write(payload)
+        if payload:
+            self.transport.write(payload)
+        if self._tunnel and done:
+            self._end_tunnel()
+
+    def _end_tunnel(self) -> None:
+        """Nothing more comes from the client. TLS cannot be closed in one direction only."""
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        else:
+            self.transport.close()
 
     def pause_reading(self) -> None:
         """Lets the server wait."""
@@ -161,11 +171,14 @@ class UpstreamConnection(asyncio.Protocol):
         self._pool.put(self, _idle_time(head))
 
     def close(self) -> None:
-        """Closes the connection; what is still in flight is lost."""
+        """Closes the connection. What is in flight of a request is lost; what went into a tunnel is delivered."""
         self.exchange = None
         if not self.closed:
             self.closed = True
-            self.transport.abort()
+            if self._tunnel:
+                self.transport.close()
+            else:
+                self.transport.abort()
 
     # -- parsing
 
