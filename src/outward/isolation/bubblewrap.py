@@ -15,7 +15,7 @@ from outward.core import HostError
 from outward.isolation.system import HOSTNAME, UID
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from outward.isolation.operations import Operation
@@ -59,11 +59,11 @@ class Bubblewrap(NamedTuple):
         session = (self.setsid, "--ctty") if launch.terminal else (self.setsid,)
         return (self.path, "--args", str(arguments), "--", *session, *launch.command)
 
-    def arguments(self, launch: Launch, *, seccomp: int, status: int) -> bytes:
-        """What ``--args`` reads: NUL-terminated. ``seccomp`` and ``status`` are descriptors."""
+    def arguments(self, launch: Launch, *, seccomp: int, status: int, hold: Callable[[bytes], int]) -> bytes:
+        """What ``--args`` reads: NUL-terminated. ``seccomp`` and ``status`` are descriptors; ``hold`` makes further ones."""
         parts = [*self._fixed(), "--seccomp", str(seccomp), "--json-status-fd", str(status)]
         for operation in launch.operations:
-            parts += operation.arguments()
+            parts += operation.arguments(hold)
         for name, value in launch.environment.items():
             parts += ("--setenv", name, value)
         parts += ("--chdir", launch.directory)

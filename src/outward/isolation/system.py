@@ -9,11 +9,12 @@ from __future__ import annotations
 import glob
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from outward.core import HostError
-from outward.isolation.operations import Bind, Directory, Fresh, Hide, Kernel, Seal, Symlink
+from outward.isolation.operations import Bind, Directory, File, Fresh, Hide, Kernel, Seal, Symlink
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -96,54 +97,37 @@ GENERATED: Final[dict[str, str]] = {
 }
 
 
-class Props:
-    """The small files that are shown inside in place of something else, kept in a directory of ours on the host.
+class Empties:
+    """An empty file and an empty directory of ours on the host, to be shown in place of what is hidden."""
 
-    ``extra`` are further ones, name to content, shown in ``/etc/outward``. None of them holds anything secret.
-    """
+    def __init__(self, directory: Path) -> None:
+        self._directory: Final = directory
+        self.file: Final = str(directory / "empty-file")
+        self.directory: Final = str(directory / "empty-directory")
 
-    def __init__(self, directory: Path, extra: Mapping[str, str]) -> None:
-        self.directory: Final = directory
-        self.extra: Final = extra
-        self.empty_file: Final = str(directory / "empty-file")
-        self.empty_directory: Final = str(directory / "empty-directory")
-
-    def generated(self, name: str) -> str:
-        """Where the generated file of that name lies on the host."""
-        return str(self.directory / name)
-
-    def write(self) -> None:
-        """Makes them, or makes them right again. Two sessions may do so at the same time.
-
-        Raises :class:`HostError` where they cannot be written.
-        """
+    def make(self) -> None:
+        """Makes them, or makes them right again. Raises :class:`HostError` where they cannot be written."""
         try:
-            self._write()
+            self._directory.mkdir(mode=0o700, exist_ok=True)
+            Path(self.directory).mkdir(mode=0o555, exist_ok=True)
+            file = Path(self.file)
+            if not file.is_file() or file.stat().st_size:
+                draft = file.with_name(f".{file.name}.{os.getpid()}")
+                draft.touch(0o444)
+                draft.replace(file)
         except OSError as error:
-            raise HostError(f"cannot write to {self.directory}: {error.strerror}") from error
-
-    def _write(self) -> None:
-        self.directory.mkdir(mode=0o700, exist_ok=True)
-        Path(self.empty_directory).mkdir(mode=0o555, exist_ok=True)
-        for name, text in {**GENERATED, **self.extra, "empty-file": ""}.items():
-            file = self.directory / name
-            if file.is_file() and file.read_text() == text:
-                continue
-            draft = self.directory / f".{name}.{os.getpid()}"
-            draft.write_text(text)
-            draft.chmod(0o444)
-            draft.replace(file)
+            raise HostError(f"cannot write to {self._directory}: {error.strerror}") from error
 
 
-def base(props: Props, home: str) -> Iterator[Operation]:
+def base(empties: Empties, home: str) -> Iterator[Operation]:
     """The operating system, in order. ``home`` is the directory of the host that is the agent's home inside."""
     for path in SYSTEM:
         yield from _as_on_host(path)
     for path in filter(os.path.isfile, HIDDEN):
-        yield Hide(path, props.empty_file)
-    yield from _etc(props)
+        yield Hide(path, empties.file)
+    yield from _etc()
     yield Kernel("proc", "/proc")
-    yield from _quiet_proc(props)
+    yield from _quiet_proc(empties)
     yield Kernel("dev", "/dev")
     yield Fresh("/tmp", "1777")  # noqa: S108 (the sandbox's own)
     yield Fresh("/run")
@@ -168,21 +152,24 @@ def _as_on_host(path: str) -> Iterator[Operation]:
         yield Bind(path, path)
 
 
-def _etc(props: Props) -> Iterator[Operation]:
+def _etc() -> Iterator[Operation]:
     for pattern in ETC:
         for path in sorted(glob.glob(f"/etc/{pattern}")):  # noqa: PTH207 (start-up)
-            if os.path.exists(path):  # noqa: PTH110 (a link may lead nowhere)
+            if os.path.isdir(path):  # noqa: PTH112 (start-up)
                 yield Bind(os.path.realpath(path), path)
-    for name in GENERATED:
-        yield Bind(props.generated(name), f"/etc/{name}")
+            else:
+                with suppress(OSError):  # a link that leads nowhere, or not for us to read
+                    yield File(path, Path(path).read_bytes())
+    for name, text in GENERATED.items():
+        yield File(f"/etc/{name}", text.encode())
     yield Symlink("/proc/mounts", "/etc/mtab")
 
 
-def trust(props: Props, bundle: str, ca: str) -> Iterator[Operation]:
-    """Shows the certificate files in ``/etc/outward``, and ``bundle`` in place of the system's own bundles as well, for the
-    clients that no variable can point elsewhere."""
-    for name in props.extra:
-        yield Bind(props.generated(name), f"{OWN}/{name}")
+def trust(files: Mapping[str, str], bundle: str, ca: str) -> Iterator[Operation]:
+    """Shows ``files`` (name to text) and the certificate files in ``/etc/outward``, and ``bundle`` in place of the system's
+    own bundles as well, for the clients that no variable can point elsewhere."""
+    for name, text in files.items():
+        yield File(f"{OWN}/{name}", text.encode())
     yield Bind(bundle, BUNDLE)
     yield Bind(ca, CA)
     for path in SYSTEM_BUNDLES:
@@ -190,7 +177,7 @@ def trust(props: Props, bundle: str, ca: str) -> Iterator[Operation]:
             yield Bind(bundle, os.path.realpath(path))
 
 
-def _quiet_proc(props: Props) -> Iterator[Operation]:
+def _quiet_proc(empties: Empties) -> Iterator[Operation]:
     """Everything in /proc that is not about a process: read-only, and hidden where only root may read it.
 
     Permissions alone would do for an unprivileged user. Root's own files stay root's inside a user namespace that maps root,
@@ -204,4 +191,4 @@ def _quiet_proc(props: Props) -> Iterator[Operation]:
             if stat.S_ISDIR(mode) or mode & 0o222:
                 yield Bind(entry.path, entry.path)
             if not stat.S_ISDIR(mode) and not mode & stat.S_IROTH:
-                yield Hide(entry.path, props.empty_file)
+                yield Hide(entry.path, empties.file)

@@ -62,13 +62,13 @@ def prepare(options: Options, authority: Authority, placeholders: Mapping[str, s
     tool = bubblewrap.find(options.state / "bubblewrap")
     view = plan(_wanted(options))
     _require(options.command[0], view)
-    props = system.Props(options.state / "view", trust_files(system.BUNDLE))
-    props.write()
+    empties = system.Empties(options.state / "view")
+    empties.make()
     home = _home(options, view, placeholders)
     operations = (
-        *system.base(props, str(home)),
-        *system.trust(props, str(authority.bundle_file), str(authority.certificate_file)),
-        *_show(view, props),
+        *system.base(empties, str(home)),
+        *system.trust(trust_files(system.BUNDLE), str(authority.bundle_file), str(authority.certificate_file)),
+        *_show(view, empties),
         *system.last(),
     )
     launch = bubblewrap.Launch(
@@ -121,7 +121,7 @@ def _home(options: Options, view: View, placeholders: Mapping[str, str]) -> Path
     return home
 
 
-def _show(view: View, props: system.Props) -> Iterator[Operation]:
+def _show(view: View, empties: system.Empties) -> Iterator[Operation]:
     for exposure in view.exposures:
         yield Bind(exposure.path, exposure.path, exposure.writable)
     for path, text in view.links.items():
@@ -129,7 +129,7 @@ def _show(view: View, props: system.Props) -> Iterator[Operation]:
     for path in view.fixed:
         yield Bind(path, path)
     for hidden in view.hidden:
-        yield Hide(hidden.path, props.empty_directory if hidden.directory else props.empty_file)
+        yield Hide(hidden.path, empties.directory if hidden.directory else empties.file)
 
 
 def _notes(options: Options) -> Iterator[str]:

@@ -103,20 +103,25 @@ def _terminal(options: Options, stack: ExitStack) -> Terminal | None:
 
 def _command(preparation: Preparation, terminal: Terminal | None, status: int, stack: ExitStack) -> Command:
     tool = preparation.bubblewrap
-    filter_ = _memory_file("seccomp", seccomp.program(), stack)
-    text = tool.arguments(preparation.launch, seccomp=filter_, status=status)
-    arguments = _memory_file("arguments", text, stack)
+    held: list[int] = []
+
+    def hold(content: bytes) -> int:
+        held.append(_memory_file(content, stack))
+        return held[-1]
+
+    text = tool.arguments(preparation.launch, seccomp=hold(seccomp.program()), status=status, hold=hold)
+    arguments = hold(text)
     inner = terminal.inner if terminal is not None else None
     return Command(
         argv=tool.argv(preparation.launch, arguments),
         stdio=(0, 1, 2) if inner is None else (inner, inner, inner if os.isatty(2) else 2),
-        inherit=(filter_, arguments, status),
+        inherit=(*held, status),
     )
 
 
-def _memory_file(name: str, content: bytes, stack: ExitStack) -> int:
+def _memory_file(content: bytes, stack: ExitStack) -> int:
     """A descriptor to read ``content`` from."""
-    descriptor = os.memfd_create(name)
+    descriptor = os.memfd_create("outward")
     stack.callback(os.close, descriptor)
     with open(descriptor, "wb", closefd=False) as file:
         file.write(content)

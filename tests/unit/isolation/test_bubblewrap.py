@@ -8,9 +8,13 @@ import pytest
 from outward.core import HostError
 from outward.isolation import bubblewrap, system
 from outward.isolation.bubblewrap import Bubblewrap, Launch
-from outward.isolation.operations import Bind, Directory, Fresh, Hide, Kernel, Seal, Symlink
+from outward.isolation.operations import Bind, Directory, File, Fresh, Hide, Kernel, Seal, Symlink
 
 TOOL = Bubblewrap("/usr/bin/bwrap", "/usr/bin/setsid", disable_userns=True)
+
+
+def hold(content: bytes) -> int:
+    return 100 + len(content)
 
 
 def launch(**changes: object) -> Launch:
@@ -25,7 +29,7 @@ def launch(**changes: object) -> Launch:
 
 
 def words(given: Launch, tool: Bubblewrap = TOOL) -> list[str]:
-    text = tool.arguments(given, seccomp=7, status=8)
+    text = tool.arguments(given, seccomp=7, status=8, hold=hold)
     assert text.endswith(b"\0")
     return text[:-1].decode().split("\0")
 
@@ -81,13 +85,13 @@ def test_operations_keep_their_order():
 
 def test_names_that_are_not_unicode_pass_through():
     name = b"/w/\xff".decode("utf-8", "surrogateescape")
-    assert b"/w/\xff\0" in TOOL.arguments(launch(operations=(Bind(name, name),)), seccomp=7, status=8)
+    assert b"/w/\xff\0" in TOOL.arguments(launch(operations=(Bind(name, name),)), seccomp=7, status=8, hold=hold)
 
 
 @pytest.mark.parametrize("changes", [{"directory": "/w\0--bind"}, {"environment": {"A": "b\0--bind\0/\0/"}}])
 def test_a_nul_cannot_smuggle_arguments(changes):
     with pytest.raises(HostError, match="NUL"):
-        TOOL.arguments(launch(**changes), seccomp=7, status=8)
+        TOOL.arguments(launch(**changes), seccomp=7, status=8, hold=hold)
 
 
 @pytest.mark.parametrize(
@@ -95,6 +99,7 @@ def test_a_nul_cannot_smuggle_arguments(changes):
     [
         (Bind("/a", "/a"), ("--ro-bind", "/a", "/a"), "read-only  /a"),
         (Bind("/a", "/b", writable=True), ("--bind", "/a", "/b"), "read-write /b  (from /a)"),
+        (File("/etc/hosts", b"12345"), ("--perms", "0444", "--file", "105", "/etc/hosts"), "file       /etc/hosts"),
         (Symlink("usr/bin", "/bin"), ("--symlink", "usr/bin", "/bin"), "link       /bin -> usr/bin"),
         (Fresh("/tmp", "1777"), ("--perms", "1777", "--tmpfs", "/tmp"), "fresh      /tmp"),
         (Directory("/d"), ("--perms", "0755", "--dir", "/d"), "directory  /d"),
@@ -104,7 +109,7 @@ def test_a_nul_cannot_smuggle_arguments(changes):
     ],
 )
 def test_operations_read_the_same_for_people_and_for_bubblewrap(operation, arguments, line):
-    assert operation.arguments() == arguments
+    assert operation.arguments(hold) == arguments
     assert operation.describe() == line
 
 
@@ -180,35 +185,36 @@ class TestProbe:
             bubblewrap.probe(tool)
 
 
-class TestProps:
-    def test_they_are_written_once_and_repaired(self, tmp_path):
-        props = system.Props(tmp_path / "view", {"wgetrc": "a\n"})
-        props.write()
-        passwd = Path(props.generated("passwd"))
-        before = passwd.stat().st_ino
-        props.write()
-        assert passwd.stat().st_ino == before
-        passwd.chmod(0o600)
-        passwd.write_text("root::0:0:::\n")
-        props.write()
-        assert passwd.read_text() == system.GENERATED["passwd"]
-        assert Path(props.generated("wgetrc")).read_text() == "a\n"
-
-    def test_the_empty_file_is_empty_and_read_only(self, tmp_path):
-        props = system.Props(tmp_path / "view", {})
-        props.write()
-        assert Path(props.empty_file).read_bytes() == b""
-        assert not stat.S_IMODE(Path(props.empty_file).stat().st_mode) & 0o222
+class TestEmpties:
+    def test_they_are_made_once_and_repaired(self, tmp_path):
+        empties = system.Empties(tmp_path / "view")
+        empties.make()
+        file = Path(empties.file)
+        before = file.stat().st_ino
+        empties.make()
+        assert file.stat().st_ino == before
+        file.chmod(0o600)
+        file.write_text("something")
+        empties.make()
+        assert file.read_bytes() == b""
+        assert not stat.S_IMODE(file.stat().st_mode) & 0o222
+        assert list(Path(empties.directory).iterdir()) == []
 
     def test_a_place_that_cannot_be_written_is_an_error(self, tmp_path):
         (tmp_path / "view").write_text("a file")
         with pytest.raises(HostError, match="cannot write"):
-            system.Props(tmp_path / "view", {}).write()
+            system.Empties(tmp_path / "view").make()
 
 
 class TestBase:
     def operations(self, tmp_path: Path) -> list[object]:
-        return list(system.base(system.Props(tmp_path, {}), "/state/homes/x"))
+        return list(system.base(system.Empties(tmp_path), "/state/homes/x"))
+
+    def test_files_of_etc_are_as_on_the_host_or_our_own(self, tmp_path):
+        files = {each.path: each.content for each in self.operations(tmp_path) if isinstance(each, File)}
+        assert files["/etc/passwd"] == system.GENERATED["passwd"].encode()
+        assert files["/etc/os-release"] == Path("/etc/os-release").read_bytes()
+        assert "/etc/shadow" not in files
 
     def test_nothing_of_the_host_is_writable_but_the_home(self, tmp_path):
         writable = [each for each in self.operations(tmp_path) if isinstance(each, Bind) and each.writable]
