@@ -60,33 +60,44 @@ class Reader:
         self._offsets: Final[dict[Path, int]] = {}
         self.unreadable = 0
 
-    def read(self) -> Iterator[Record]:
-        """The records written since the last call, all sessions merged by time."""
+    def read(self, young: tuple[str, str] = ("", "")) -> Iterator[Record]:
+        """The records written since the last call, all sessions merged by time.
+
+        Those whose time lies within ``young`` (after the first, up to the second) are left for a later call: a record of
+        another session that comes before them may be about to be written.
+        """
         if not self._directory.is_dir():
             return iter(())
         streams = [
-            chain.from_iterable(self._records(segment.path) for segment in segments)
+            chain.from_iterable(self._records(segment.path, young) for segment in segments)
             for session, segments in sessions(self._directory).items()
             if self._session is None or belongs(session, self._session)
         ]
         return heapq.merge(*streams, key=lambda record: record.time)
 
-    def _records(self, path: Path) -> Iterator[Record]:
-        for line in self._lines(path):
+    def _records(self, path: Path, young: tuple[str, str]) -> Iterator[Record]:
+        for line, end in self._lines(path):
             try:
                 fields = json.loads(line)
                 datetime.fromisoformat(fields["time"])
                 record = Record(line, fields | {"phase": str(fields["phase"])})
             except (ValueError, KeyError, TypeError, RecursionError):
                 self.unreadable += 1
-            else:
-                yield record
+                self._offsets[path] = end
+                continue
+            if young[0] < record.time <= young[1]:
+                return
+            self._offsets[path] = end
+            yield record
 
-    def _lines(self, path: Path) -> Iterator[bytes]:
-        """The whole lines from where the last call ended. The file is open only while a piece is read: there may be many."""
+    def _lines(self, path: Path) -> Iterator[tuple[bytes, int]]:
+        """The whole lines from where the last call ended, and where each ends.
+
+        The file is open only while a piece is read: there may be many.
+        """
         rest = b""
+        offset = self._offsets.get(path, 0)
         while True:
-            offset = self._offsets.get(path, 0)
             try:
                 with path.open("rb") as file:
                     file.seek(offset + len(rest))
@@ -97,8 +108,8 @@ class Reader:
                 return
             *lines, rest = (rest + piece).split(b"\n")
             for line in lines:
-                self._offsets[path] = offset = offset + len(line) + 1
-                yield line
+                offset += len(line) + 1
+                yield line, offset
 
 
 def joined(records: Iterable[Record], started: dict[tuple[str, str], Record]) -> Iterator[Record]:

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 _POLL_SECONDS: Final = 0.25
+_YOUNG: Final = timedelta(seconds=0.1)
+"""With --follow, how long a record waits for one of another session that may come before it."""
+_CLOCK: Final = timedelta(seconds=10)
+"""What lies further ahead was written before the clock was set back, and is not waited for."""
+_MOMENT: Final = "%Y-%m-%dT%H:%M:%S.%fZ"
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _STYLES: Final = {"allow": "green", "deny": "bold red", "ask": "yellow", "unfinished": "yellow", "note": "cyan"}
 _COLUMNS: Final = "{time:<15} {agent:<10} {verdict:<10} {status:>6} {took:>9} {size:>9}  {request}"
@@ -38,7 +43,7 @@ def _since(_context: click.Context, _parameter: click.Parameter, value: str) -> 
             moment = datetime.fromisoformat(value).astimezone(UTC)
     except (ValueError, OverflowError):
         raise click.BadParameter(f"{value!r} is not a time; try 10m, 2h, 3d or 2026-11-21T10:00") from None
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.strftime(_MOMENT)
 
 
 @click.command("log")
@@ -49,15 +54,19 @@ def _since(_context: click.Context, _parameter: click.Parameter, value: str) -> 
     "--since", callback=_since, metavar="TIME", default="", help="Only from then on: 10m, 2h, 2026-11-21T10:00."
 )
 @click.option("--host", default="*", help="Only requests to this host; * stands for any text.")
-@click.option("--session", help="Only this session.")
+@click.option("--session", help="Only this session, with all its workers.")
 def command(as_json: bool, follow: bool, denied: bool, since: str, host: str, session: str | None) -> None:
-    """Read the audit journal: what was asked for, what was decided, what came of it."""
+    """Read the audit journal: what was asked for, what was decided, what came of it.
+
+    All sessions together, by time; a gateway with several workers is one session.
+    """
     reader = Reader(state_directory() / "journal", session)
     selection = Selection(since, host.lower(), denied)
     started: dict[tuple[str, str], Record] = {}
     show = _show_json if as_json else _table()
     while True:
-        show(record for record in joined(reader.read(), started) if selection.covers(record.fields))
+        records = reader.read(_young()) if follow else reader.read()
+        show(record for record in joined(records, started) if selection.covers(record.fields))
         if not follow:
             break
         time.sleep(_POLL_SECONDS)
@@ -69,6 +78,11 @@ def command(as_json: bool, follow: bool, denied: bool, since: str, host: str, se
         )
     if reader.unreadable:
         click.echo(f"{reader.unreadable} lines could not be read; see `outward audit verify`.", err=True)
+
+
+def _young() -> tuple[str, str]:
+    now = datetime.now(UTC)
+    return (now - _YOUNG).strftime(_MOMENT), (now + _CLOCK).strftime(_MOMENT)
 
 
 def _show_json(records: Iterable[Record]) -> None:

@@ -123,7 +123,7 @@ def _main(number: int, ground: Ground, bound: Sequence[Bound], ruleset: Ruleset,
             )
             uvloop.run(_Orders(service, channel).follow(bound))
     except OutwardError as error:
-        channel.send(Message(Kind.FAILED, error.message))
+        channel.send(Message(Kind.FAILED, f"{error.message} ({error.hint})" if error.hint else error.message))
         return _FAILED
     return 0
 

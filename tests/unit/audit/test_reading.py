@@ -13,6 +13,7 @@ from outward.audit.reading import Reader, Record, Selection, joined
 from tests.unit.audit.conftest import END, START, write
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 
@@ -39,6 +40,32 @@ def test_the_workers_of_a_session_are_read_as_one(directory: Path) -> None:
 def test_what_is_no_worker_of_a_session_does_not_belong_to_it(session: str) -> None:
     assert belongs("serve-a-w1", "serve-a")
     assert not belongs(session, "serve-a")
+
+
+def ids(records: Iterable[Record]) -> str:
+    return "".join(record.fields["id"] for record in records)
+
+
+def test_what_is_young_waits_for_what_comes_before_it(directory: Path) -> None:
+    """Else the order would depend on which file is looked at first."""
+    with Journal.open(directory, session="a") as a, Journal.open(directory, session="b") as b:
+        for number in range(6):
+            (a, b)[number % 2].append(START._replace(id=str(number)))
+    times = [record.time for record in Reader(directory).read()]
+    reader = Reader(directory)
+    assert ids(reader.read((times[2], "9"))) == "012"
+    assert ids(reader.read((times[2], "9"))) == "", "they wait as long as they are young"
+    assert ids(reader.read((times[4], "9"))) == "34"
+    assert ids(reader.read()) == "5"
+    assert ids(reader.read()) == "", "each is read once"
+
+
+def test_a_record_of_a_clock_that_was_set_back_does_not_wait(directory: Path) -> None:
+    write(directory, 3)
+    times = [record.time for record in Reader(directory).read()]
+    reader = Reader(directory)
+    assert ids(reader.read(("2001", times[1]))) == "", "the order within a session stays"
+    assert ids(reader.read(("2001", "2002"))) == "r0r1r2"
 
 
 def test_files_of_a_session_are_read_in_order(directory: Path) -> None:
