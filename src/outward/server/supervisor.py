@@ -3,10 +3,7 @@
 It serves nothing itself. It has one thread and no event loop, so that it can fork at any time; it waits for signals, messages
 and the ends of its children, and for the next of its timers.
 
-All workers accept on the same sockets. With SO_REUSEPORT each would have a queue of its own: connections spread by the hash of
-their address, however busy a worker is; those that wait for one that dies are lost; unix sockets cannot do it; and another
-process could listen on the port unnoticed. The price is that an idle worker may wake up for a connection that another one
-takes (docs/performance.md).
+docs/architecture.md says why workers are forked, and why they share sockets instead of using SO_REUSEPORT.
 """
 
 from __future__ import annotations
