@@ -35,6 +35,7 @@ clients: .clients/.ready  ## the real clients that the system tests drive
 	touch $@
 
 test: check clients  ## all of the above, and every test that this machine can run
+	scripts/system-packages iproute2 nftables
 	$(BIN)/pytest -n 2 --dist worksteal
 
 bench: setup clients  ## the same work through Outward and its peers; writes docs/performance.md

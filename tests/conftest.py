@@ -23,6 +23,13 @@ def _user_namespaces() -> bool:
     return probe.returncode == 0
 
 
+def _packet_filter() -> bool:
+    """Whether a namespace of our own can redirect connections."""
+    chain = "{ chain out { type nat hook output priority -100; meta l4proto tcp redirect to :1; }; }"
+    probe = ["unshare", "--user", "--map-root-user", "--net", "nft", f"table inet probe {chain}"]
+    return shutil.which("nft") is not None and subprocess.run(probe, capture_output=True, timeout=20).returncode == 0
+
+
 def _on_path(name: str) -> Callable[[], bool]:
     return lambda: shutil.which(name) is not None
 
@@ -30,6 +37,7 @@ def _on_path(name: str) -> Callable[[], bool]:
 NEEDS: dict[str, Callable[[], bool]] = {
     # What a test may need of the machine, and how to find out. Anything not listed is a program on PATH.
     "bubblewrap": lambda: shutil.which("bwrap") is not None and _user_namespaces(),
+    "nft": _packet_filter,
     "root": lambda: os.geteuid() == 0,
     "claude": (CLIENTS / "claude").exists,
     "node24": (CLIENTS / "node").exists,

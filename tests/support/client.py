@@ -34,9 +34,12 @@ class Answer:
 class Connection:
     """A connection to the gateway, perhaps inside CONNECT and TLS."""
 
-    def __init__(self, address: str, *, timeout: float = 15) -> None:
-        if address.startswith("unix:"):
-            self.sock: socket.socket = socket.socket(socket.AF_UNIX)
+    def __init__(self, address: str | socket.socket, *, timeout: float = 15) -> None:
+        if isinstance(address, socket.socket):
+            self.sock = address
+            self.sock.settimeout(timeout)
+        elif address.startswith("unix:"):
+            self.sock = socket.socket(socket.AF_UNIX)
             self.sock.settimeout(timeout)
             self.sock.connect(address.removeprefix("unix:"))
         else:

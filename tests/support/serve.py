@@ -9,9 +9,12 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tests.support.client import Answer, Connection
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 OUTWARD = Path(sys.executable).with_name("outward")
 
@@ -19,7 +22,15 @@ OUTWARD = Path(sys.executable).with_name("outward")
 class Serve:
     """A running gateway. ``policy`` is the file's text after ``version: 1``."""
 
-    def __init__(self, directory: Path, policy: str, *arguments: str, env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        policy: str,
+        *arguments: str,
+        env: dict[str, str] | None = None,
+        enter: Sequence[str] = (),
+    ) -> None:
+        """``enter`` is the command that leads to where the gateway shall run."""
         self.directory = directory
         self.state = directory / "state"
         self.policy = directory / "policy.yaml"
@@ -30,7 +41,7 @@ class Serve:
         )
         with self.stderr.open("wb") as stderr:
             self.process = subprocess.Popen(
-                [OUTWARD, "serve", "--policy", self.policy, *(arguments or ("--listen", "127.0.0.1:0"))],
+                [*enter, OUTWARD, "serve", "--policy", self.policy, *(arguments or ("--listen", "127.0.0.1:0"))],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=stderr,

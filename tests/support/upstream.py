@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import ssl
 import threading
 from collections.abc import Awaitable, Callable
@@ -94,9 +95,14 @@ async def echo(server: Upstream, reader: asyncio.StreamReader, writer: asyncio.S
 
 
 class Upstream:
-    """A server on 127.0.0.1 in a thread of its own; ``handler`` may be exchanged at any time."""
+    """A server on 127.0.0.1 in a thread of its own; ``handler`` may be exchanged at any time.
 
-    def __init__(self, ca: trustme.CA | None, *names: str, handler: Handler = echo) -> None:
+    ``sock`` is a socket that listens already, instead of one on 127.0.0.1.
+    """
+
+    def __init__(
+        self, ca: trustme.CA | None, *names: str, handler: Handler = echo, sock: socket.socket | None = None
+    ) -> None:
         self.handler = handler
         self.seen: list[Seen] = []
         self.connections = 0
@@ -104,6 +110,7 @@ class Upstream:
         if ca is not None:
             self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             ca.issue_cert(*names).configure_cert(self._context)
+        self._sock = sock or socket.create_server(("127.0.0.1", 0))
         self._loop = asyncio.new_event_loop()
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -113,7 +120,7 @@ class Upstream:
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         self._server = self._loop.run_until_complete(
-            asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._context, limit=1 << 20)
+            asyncio.start_server(self._serve, sock=self._sock, ssl=self._context, limit=1 << 20)
         )
         self.port: int = self._server.sockets[0].getsockname()[1]
         self._started.set()

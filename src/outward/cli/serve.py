@@ -55,6 +55,12 @@ def _workers(_context: click.Context, _parameter: click.Parameter, value: str) -
 )
 @click.option("--socks", metavar="ADDR", multiple=True, help="SOCKS5 on host:port or unix:/path; repeatable.")
 @click.option(
+    "--transparent",
+    metavar="ADDR",
+    multiple=True,
+    help="For connections that a packet filter redirects to this host:port. Repeatable.",
+)
+@click.option(
     "--workers",
     metavar="N",
     default="1",
@@ -68,13 +74,14 @@ def command(
     listen: tuple[str, ...],
     reverse: tuple[Reverse, ...],
     socks: tuple[str, ...],
+    transparent: tuple[str, ...],
     workers: int,
     agent: str,
 ) -> int:
     """Run a gateway for containers, dev containers and teams.
 
-    Prints one JSON line with the addresses when it accepts connections: those of --listen, of --reverse and of --socks, each
-    in the order given. SIGHUP reads the policy again (all or nothing), SIGTERM lets requests in flight end.
+    Prints one JSON line with the addresses when it accepts connections: those of --listen, --reverse, --socks and
+    --transparent, each in the order given. SIGHUP reads the policy again (all or nothing), SIGTERM lets requests in flight end.
 
     One process uses one processor. With --workers each process fetches secrets for itself and writes a journal of its own;
     `outward log` merges them. Signals go to the process that was started; it replaces workers that die.
@@ -94,7 +101,7 @@ def command(
     """
     from outward.server import Plan
 
-    if not (listen or reverse or socks):
+    if not (listen or reverse or socks or transparent):
         listen = ("127.0.0.1:0",)
     policy = load_policy(policy_file)
     for warning in policy.warnings:
@@ -110,7 +117,7 @@ def command(
             stack.callback(announcement.unlink, missing_ok=True)
             click.echo(line)
 
-        return serve(policy_file, policy, state, Plan(agent, listen, reverse, socks), ready)
+        return serve(policy_file, policy, state, Plan(agent, listen, reverse, socks, transparent), ready)
 
 
 def _alone(policy_file: Path | None, policy: Policy, state: Path, plan: Plan, ready: Callable[[str], None]) -> int:

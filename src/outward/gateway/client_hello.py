@@ -14,14 +14,19 @@ HANDSHAKE: Final = 22
 
 _CLIENT_HELLO: Final = 1
 _SERVER_NAME: Final = 0
+_ALPN: Final = 16  # RFC 7301
 _ENCRYPTED_CLIENT_HELLO: Final = 0xFE0D  # RFC 9849
 
 
 class ClientHello(NamedTuple):
-    """``sni`` is canonical, ``None`` if the client named no host. ``encrypted`` tells that an inner hello is hidden."""
+    """``sni`` is canonical, ``None`` if the client named no host. ``alpn`` are the protocols that it offers.
+
+    ``encrypted`` tells that an inner hello may be hidden (ECH), or is pretended to be.
+    """
 
     sni: str | None
     encrypted: bool
+    alpn: tuple[bytes, ...] = ()
 
 
 class _Reader:
@@ -51,7 +56,8 @@ class _Reader:
 def parse_client_hello(data: bytes) -> ClientHello | None:
     """Parses the beginning of a TLS connection; ``None`` while more octets are needed.
 
-    Raises :class:`ClientError` for what is not a ClientHello, for two server names, and for a name that is not canonical.
+    Raises :class:`ClientError` for what is not a ClientHello, for an extension that is there twice (RFC 8446 §4.2), and for a
+    name that is not canonical.
     """
     message = _first_message(data)
     if message is None:
@@ -62,17 +68,17 @@ def parse_client_hello(data: bytes) -> ClientHello | None:
     reader.vector(2)  # cipher_suites
     reader.vector(1)  # legacy_compression_methods
     extensions = _Reader(reader.vector(2)) if reader else _Reader(b"")
-    names: list[str] = []
-    encrypted = False
+    found: dict[int, bytes] = {}
     while extensions:
         kind, body = extensions.number(2), extensions.vector(2)
-        if kind == _SERVER_NAME:
-            names.append(_server_name(body))
-        elif kind == _ENCRYPTED_CLIENT_HELLO:
-            encrypted = True
-    if len(names) > 1:
-        raise ClientError("the ClientHello names two hosts")
-    return ClientHello(names[0] if names else None, encrypted)
+        if kind in found:
+            raise ClientError("the ClientHello has an extension twice")
+        found[kind] = body
+    return ClientHello(
+        _server_name(found[_SERVER_NAME]) if _SERVER_NAME in found else None,
+        _ENCRYPTED_CLIENT_HELLO in found,
+        _protocols(found[_ALPN]) if _ALPN in found else (),
+    )
 
 
 def _first_message(data: bytes) -> bytes | None:
@@ -110,3 +116,12 @@ def _server_name(body: bytes) -> str:
         return canonical_host(name.decode("ascii"))
     except UnicodeDecodeError:
         raise ClientError("the server name is not ASCII") from None
+
+
+def _protocols(body: bytes) -> tuple[bytes, ...]:
+    """RFC 7301 §3.1: the protocols that the client offers."""
+    names = _Reader(_Reader(body).vector(2))
+    found = []
+    while names:
+        found.append(names.vector(1))
+    return tuple(found)

@@ -7,9 +7,10 @@ CONNECT host = SNI = Host, no second opinion.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, Protocol
 
 from outward.core import DEFAULT_PORT, ClientError, HostMismatch, canonical_authority
+from outward.core.canonical import is_address
 
 if TYPE_CHECKING:
     from outward.gateway.http1 import RequestHead
@@ -93,6 +94,42 @@ class ProxyRoute:
         host, port = canonical_authority(name, 80)
         _check_host(head, host, port, "http")
         return Target("http", host, port, path, tail)
+
+
+class CapturedRoute:
+    """Plain HTTP that the client meant for ``address`` and did not mean for us.
+
+    The Host field names the server. The client's address is not where the request goes (the name is resolved by us), so it
+    need not be the name's; but a port, or an address, that the two tell differently is a pretence.
+    """
+
+    def __init__(self, address: str, port: int) -> None:
+        self.origin: Final = ("http", address, port)
+
+    def resolve(self, head: RequestHead) -> Target:
+        """Origin-form only; without Host (HTTP/1.0) the address is all there is to judge."""
+        scheme, address, port = self.origin
+        if not head.target.startswith("/"):
+            raise ClientError("the target is not a path")
+        named = canonical_authority(head.host, DEFAULT_PORT[scheme]) if head.host is not None else (address, port)
+        if named[1] != port or (is_address(named[0]) and named[0] != address):
+            raise HostMismatch(
+                f"the host field says {named[0]}:{named[1]}, the connection was opened to {address}:{port}"
+            )
+        path, query = _split(head.target)
+        return Target(scheme, named[0], port, path, query)
+
+
+class HiddenRoute:
+    """TLS in which the host may be another than the one that is seen: every request is answered, and none goes on."""
+
+    def __init__(self, host: str, port: int, reason: str) -> None:
+        self.origin: Final = ("https", host, port)
+        self._reason: Final = reason
+
+    def resolve(self, head: RequestHead) -> NoReturn:
+        """Raises :class:`HostMismatch`."""
+        raise HostMismatch(self._reason)
 
 
 class ReverseRoute:

@@ -23,7 +23,8 @@ class TunnelEnd(asyncio.Protocol):
         self._tunnel: Final = tunnel
         self._from_client: Final = from_client
         self.peer: TunnelEnd
-        self.ended = False
+        self._ended = False
+        self._held = b""
         self.transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -33,14 +34,28 @@ class TunnelEnd(asyncio.Protocol):
         self.transport.set_write_buffer_limits(HIGH_WATER)
 
     def data_received(self, data: bytes) -> None:
-        """Passes it on."""
+        """Passes it on; what comes before both ends are there is held: a server that speaks first waits for nobody."""
         self._tunnel.count(len(data), from_client=self._from_client)
-        self.peer.transport.write(data)
+        if self._tunnel.joined:
+            self.peer.transport.write(data)
+        else:
+            self._held += data
 
     def eof_received(self) -> bool:
         """Half-closes the other side (TLS inside may still have something to say)."""
-        self.ended = True
-        if self.peer.ended or not self.peer.transport.can_write_eof():
+        self._ended = True
+        return not self._tunnel.joined or self._pass_end()
+
+    def release(self) -> None:
+        """Passes on what was held."""
+        held, self._held = self._held, b""
+        if held:
+            self.peer.transport.write(held)
+        if self._ended and not self._pass_end():
+            self.transport.close()
+
+    def _pass_end(self) -> bool:
+        if self.peer._ended or not self.peer.transport.can_write_eof():
             return False
         self.peer.transport.write_eof()
         return True
@@ -72,9 +87,9 @@ class Tunnel:
         self._record: Final = Record(gateway, "tunnel")
         self._last = gateway.clock()
         self._closed = False
+        self.joined = False
         self.client: Final = TunnelEnd(self, from_client=True)
         self.server: Final = TunnelEnd(self, from_client=False)
-        # Joined from the start: the client's end receives as soon as it is attached. The server's is held until join().
         self.client.peer, self.server.peer = self.server, self.client
 
     def start(self) -> None:
@@ -82,12 +97,15 @@ class Tunnel:
         self._record.start(self._request, self._verdict, ())
 
     def join(self, address: str) -> None:
-        """Both ends are connected: let the octets flow."""
+        """Both ends are connected: let the octets flow. Until now the server's end need not be read."""
         self._record.address = address
         if self._closed:  # the server has gone while the client said hello
             self.client.transport.close()
             return
         self._gateway.joined(self)
+        self.joined = True
+        self.client.release()
+        self.server.release()
         self.server.transport.resume_reading()
 
     def count(self, octets: int, *, from_client: bool) -> None:

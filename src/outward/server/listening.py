@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from outward.core import DEFAULT_PORT, HostError, OutwardError, canonical_host
-from outward.gateway import ProxyFront, ReverseFront, ReverseRoute, SocksFront
+from outward.gateway import ProxyFront, ReverseFront, ReverseRoute, SocksFront, TransparentFront
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -40,6 +40,7 @@ class Plan:
     listen: tuple[str, ...] = ()
     reverse: tuple[Reverse, ...] = ()
     socks: tuple[str, ...] = ()
+    transparent: tuple[str, ...] = ()
 
     def fronts(self, agents: Mapping[str, AgentSpec]) -> list[tuple[str, Front]]:
         """Each address and what is spoken there, in the order of the ready line. Raises :class:`OutwardError`."""
@@ -47,6 +48,10 @@ class Plan:
         fronts: list[tuple[str, Front]] = [(address, ProxyFront(self.agent, login=login)) for address in self.listen]
         fronts += [(each.address, ReverseFront(parse_reverse(each.url), self.agent)) for each in self.reverse]
         fronts += [(address, SocksFront(self.agent, login=login)) for address in self.socks]
+        for address in self.transparent:
+            if address.startswith("unix:"):
+                raise OutwardError(f"nothing can be redirected to {address}", hint="For example 127.0.0.1:3129")
+            fronts.append((address, TransparentFront(self.agent)))
         return fronts
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from outward.core import ClientError
 from outward.gateway.client_hello import parse_client_hello
+from tests.support.hello import ECH, GREASE_ECH, client_hello, extension, protocols, server_name
 
 
 def hello(name: str | None) -> bytes:
@@ -64,18 +65,8 @@ def test_noise(data: bytes) -> None:
         parse_client_hello(data)
 
 
-def _with_name(raw: bytes) -> bytes:
-    entry = b"\0" + len(raw).to_bytes(2, "big") + raw
-    names = len(entry).to_bytes(2, "big") + entry
-    extension = b"\0\0" + len(names).to_bytes(2, "big") + names
-    body = b"\x03\x03" + bytes(32) + b"\0" + b"\0\x02\x13\x01" + b"\x01\0"
-    body += len(extension).to_bytes(2, "big") + extension
-    message = b"\x01" + len(body).to_bytes(3, "big") + body
-    return b"\x16\x03\x01" + len(message).to_bytes(2, "big") + message
-
-
 def test_the_handmade_hello_is_good() -> None:
-    parsed = parse_client_hello(_with_name(b"good.example"))
+    parsed = parse_client_hello(client_hello(server_name(b"good.example")))
     assert parsed is not None
     assert parsed.sni == "good.example"
 
@@ -85,9 +76,38 @@ def test_the_handmade_hello_is_good() -> None:
 )
 def test_an_odd_name_is_refused(name: bytes) -> None:
     with pytest.raises(ClientError):
-        parse_client_hello(_with_name(name))
+        parse_client_hello(client_hello(server_name(name)))
 
 
 def test_plain_http_is_not_tls() -> None:
     with pytest.raises(ClientError):
         parse_client_hello(b"GET / HTTP/1.1\r\n")
+
+
+def test_what_else_a_hello_says() -> None:
+    plain = parse_client_hello(client_hello(server_name(b"good.example"), protocols(b"h2", b"http/1.1")))
+    assert plain is not None
+    assert (plain.alpn, plain.encrypted) == ((b"h2", b"http/1.1"), False)
+    hiding = parse_client_hello(client_hello(server_name(b"good.example"), extension(ECH, GREASE_ECH)))
+    assert hiding is not None
+    assert (hiding.alpn, hiding.encrypted) == ((), True)
+    empty = parse_client_hello(client_hello(extension(ECH, b"")))
+    assert empty is not None
+    assert empty.encrypted
+
+
+@pytest.mark.parametrize(
+    "extensions",
+    [
+        (server_name(b"good.example"), server_name(b"evil.example")),
+        (server_name(b"good.example"), server_name(b"good.example")),
+        (protocols(b"h2"), protocols(b"http/1.1")),
+        (extension(16, b"\0\x05\x02h2"),),  # longer than it is
+        (extension(0, b"\0\0"),),
+        (extension(0, b"\0\x04\x01\0\x01a"),),  # not a host_name
+        (b"\0\0\0\x09",),  # cut short
+    ],
+)
+def test_what_can_be_read_in_two_ways_is_refused(extensions: tuple[bytes, ...]) -> None:
+    with pytest.raises(ClientError):
+        parse_client_hello(client_hello(*extensions))

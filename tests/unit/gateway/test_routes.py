@@ -6,7 +6,7 @@ import pytest
 
 from outward.core import ClientError, HostMismatch
 from outward.gateway.http1 import RequestHead, parse_request
-from outward.gateway.routes import ProxyRoute, ReverseRoute, Target, TunnelRoute
+from outward.gateway.routes import CapturedRoute, HiddenRoute, ProxyRoute, ReverseRoute, Target, TunnelRoute
 
 
 def head(target: str, host: str | None = "api.test", minor: int = 1) -> RequestHead:
@@ -100,3 +100,44 @@ def test_reverse_stands_for_its_server(host: str) -> None:
 def test_reverse_is_safe_from_rebinding(host: str) -> None:
     with pytest.raises(HostMismatch):
         REVERSE.resolve(head("/a", host))
+
+
+CAPTURED = CapturedRoute("192.0.2.1", 80)
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [("api.test", "api.test"), ("API.test.:80", "api.test"), ("192.0.2.1", "192.0.2.1"), ("192.0.2.1:80", "192.0.2.1")],
+)
+def test_a_captured_request_goes_to_its_host(host: str, expected: str) -> None:
+    assert CAPTURED.resolve(head("/a?b", host)) == Target("http", expected, 80, "/a", "b")
+
+
+def test_a_captured_request_without_host_goes_to_its_address() -> None:
+    assert CAPTURED.resolve(head("/a", None, minor=0)) == Target("http", "192.0.2.1", 80, "/a", "")
+
+
+def test_a_captured_request_to_another_port() -> None:
+    route = CapturedRoute("2001:db8::1", 8080)
+    assert route.resolve(head("/", "api.test:8080")).port == 8080
+    assert route.resolve(head("/", "[2001:DB8::1]:8080")).host == "2001:db8::1"
+    for host in ("api.test", "api.test:80", "[2001:db8::1]", "[2001:db8::2]:8080"):
+        with pytest.raises(HostMismatch):
+            route.resolve(head("/", host))
+
+
+@pytest.mark.parametrize("host", ["192.0.2.2", "[::1]", "api.test:443"])
+def test_a_captured_request_to_somewhere_else_is_misdirected(host: str) -> None:
+    with pytest.raises(HostMismatch):
+        CAPTURED.resolve(head("/a", host))
+
+
+@pytest.mark.parametrize("target", ["http://api.test/a", "*", "a"])
+def test_a_captured_request_is_no_request_to_a_proxy(target: str) -> None:
+    with pytest.raises(ClientError):
+        CAPTURED.resolve(head(target))
+
+
+def test_behind_a_hidden_name_there_is_nothing() -> None:
+    with pytest.raises(HostMismatch, match="why"):
+        HiddenRoute("api.test", 443, "why").resolve(head("/a"))

@@ -36,6 +36,11 @@ class Replies(Protocol):
         ...
 
 
+def passes(verdict: Verdict) -> bool:
+    """Whether the connection is not to be intercepted."""
+    return verdict.destination is not None and verdict.destination.tls == "passthrough"
+
+
 class Opening:
     """One connection to ``host`` and ``port``, both canonical, for ``agent``."""
 
@@ -62,8 +67,8 @@ class Opening:
                 await self.refuse(verdict.code or Code.HOST_NOT_ALLOWED, "", verdict)
                 return False
             verdict = plain
-        if verdict.destination is not None and verdict.destination.tls == "passthrough":
-            return await self._pass_through(verdict)
+        if passes(verdict):
+            return await self.pass_through(verdict)
         await self._replies.accept()
         await self._intercept(verdict)
         return True
@@ -80,8 +85,12 @@ class Opening:
         # A client that names another host gets a certificate for that name, so that it can read the 421.
         await speak_https(self._gateway, self._sock, route, hello.sni or self._host, self.asked, verdict)
 
-    async def _pass_through(self, verdict: Verdict) -> bool:
-        """Host and SNI are checked, the rest is not ours to see."""
+    async def pass_through(self, verdict: Verdict, *, by_name: bool = True) -> bool:
+        """Dials and joins: whether it came to that; if not, the client has been told why.
+
+        Host and SNI are checked, the rest is not ours to see. Not even SNI where the destination is an address that the client
+        has dialled itself (``by_name`` is false): then it may be the server that speaks first.
+        """
         gateway = self._gateway
         destination = verdict.destination
         assert destination is not None
@@ -99,7 +108,8 @@ class Opening:
         tunnel.server.transport.pause_reading()
         try:
             await self._replies.accept()
-            self._check(await peek(self._sock, parse_client_hello, MAX_CLIENT_HELLO))
+            if by_name:
+                self._check(await peek(self._sock, parse_client_hello, MAX_CLIENT_HELLO))
             await asyncio.get_running_loop().connect_accepted_socket(lambda: tunnel.client, self._sock)
         except (OutwardError, OSError, TimeoutError, asyncio.CancelledError) as error:
             tunnel.refuse(Code.HOST_MISMATCH, str(error) or "the client said no hello in time")
@@ -116,8 +126,12 @@ class Opening:
 
     async def refuse(self, code: Code, detail: str, verdict: Verdict | None = None) -> None:
         """Records the refusal and tells the client."""
-        Record(self._gateway, "connect").end(self.asked, verdict, code=code, error=detail or None)
+        self.record(code, detail, verdict)
         await self._replies.refuse(self._denial(code, detail, verdict))
+
+    def record(self, code: Code, detail: str, verdict: Verdict | None = None) -> None:
+        """For a client that there is no telling any more."""
+        Record(self._gateway, "connect").end(self.asked, verdict, code=code, error=detail or None)
 
     def _denial(self, code: Code, detail: str, verdict: Verdict | None) -> Denial:
         rule = verdict.rule if verdict is not None else ""

@@ -1,0 +1,127 @@
+"""A tunnel's ends, without sockets: whoever speaks first is heard, and whoever has said all."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from outward.core import Action, Code, Request, Verdict
+from outward.gateway.tunnel import Tunnel
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from outward.core import Event
+    from outward.gateway.gateway import Gateway
+    from outward.gateway.tunnel import TunnelEnd
+
+
+class Transport:
+    """Notes what is done to it."""
+
+    def __init__(self) -> None:
+        self.written = b""
+        self.done: list[str] = []
+
+    def write(self, data: bytes) -> None:
+        self.written += data
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def set_write_buffer_limits(self, _: int) -> None:
+        pass
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda: self.done.append(name)
+
+
+class Ground:
+    """As much of a gateway as a tunnel needs."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.tunnels: set[object] = set()
+        self.ruleset = SimpleNamespace(store=SimpleNamespace(mask=lambda text: text))
+        self.journal = SimpleNamespace(append=self.events.append)
+        self.joined, self.left, self.ended = self.tunnels.add, self.tunnels.discard, self.events.append
+
+    def clock(self) -> float:
+        return 0.0
+
+    def next_id(self) -> str:
+        return "1"
+
+
+@pytest.fixture
+def ground() -> Ground:
+    return Ground()
+
+
+@pytest.fixture
+def tunnel(ground: Ground) -> Tunnel:
+    asked = Request("agent", "CONNECT", "https", "192.0.2.1", 22, "", "")
+    tunnel = Tunnel(cast("Gateway", ground), asked, Verdict(Action.ALLOW))
+    tunnel.start()
+    return tunnel
+
+
+def connect(end: TunnelEnd) -> Transport:
+    transport = Transport()
+    end.connection_made(cast("asyncio.BaseTransport", transport))
+    return transport
+
+
+def test_what_the_server_says_first_is_heard(tunnel: Tunnel, ground: Ground) -> None:
+    server = connect(tunnel.server)
+    tunnel.server.data_received(b"banner, ")
+    client = connect(tunnel.client)
+    tunnel.server.data_received(b"and more")
+    assert client.written == b"", "not before the tunnel is joined"
+    tunnel.client.data_received(b"early")
+    tunnel.join("192.0.2.1")
+    assert (client.written, server.written) == (b"banner, and more", b"early")
+    tunnel.server.data_received(b"!")
+    assert client.written.endswith(b"more!")
+    tunnel.close()
+    assert (ground.events[-1].bytes_out, ground.events[-1].bytes_in) == (17, 5)
+
+
+def test_a_server_that_has_said_all_before_anybody_listens(tunnel: Tunnel) -> None:
+    server = connect(tunnel.server)
+    tunnel.server.data_received(b"go away")
+    assert tunnel.server.eof_received(), "its connection stays, for the client may still have something to say"
+    client = connect(tunnel.client)
+    tunnel.join("192.0.2.1")
+    assert (client.written, client.done) == (b"go away", ["write_eof"])
+    assert not tunnel.client.eof_received(), "and now both have"
+    assert "write_eof" not in server.done
+
+
+def test_both_have_said_all_before_they_are_joined(tunnel: Tunnel) -> None:
+    server, client = connect(tunnel.server), connect(tunnel.client)
+    tunnel.server.eof_received()
+    tunnel.client.eof_received()
+    tunnel.join("192.0.2.1")
+    assert "close" in client.done
+    assert "close" in server.done
+
+
+def test_a_server_that_is_gone_before_the_client_is_there(tunnel: Tunnel, ground: Ground) -> None:
+    connect(tunnel.server)
+    tunnel.server.data_received(b"lost")
+    tunnel.server.connection_lost(None)
+    client = connect(tunnel.client)
+    tunnel.join("192.0.2.1")
+    assert (client.written, client.done) == (b"", ["close"])
+    assert [event.phase for event in ground.events] == ["start", "end"]
+    assert not ground.tunnels
+
+
+def test_what_is_refused_is_never_joined(tunnel: Tunnel, ground: Ground) -> None:
+    server = connect(tunnel.server)
+    tunnel.refuse(Code.HOST_MISMATCH, "another name")
+    assert server.done == ["close"]
+    assert (ground.events[-1].verdict, ground.events[-1].code) == ("deny", "host_mismatch")
