@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.integration.test_gateway import KEY, POLICY, _until
+from tests.support.hello import ECH, GREASE_ECH, client_hello, extension, server_name
 from tests.support.socks import (
     NO_LOGIN,
     address_request,
@@ -20,13 +21,14 @@ from tests.support.socks import (
     receive,
     reply_code,
 )
+from tests.support.upstream import Seen, Upstream
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable
     from pathlib import Path
 
     from tests.support.serve import Serve
-    from tests.support.upstream import Upstream
 
 SOCKS = ("--socks", "127.0.0.1:0")
 LIMIT = 60
@@ -273,6 +275,39 @@ def test_passthrough_checks_host_and_sni(serve: Callable[..., Serve], api: Upstr
         with pytest.raises(OSError, match=r"EOF|reset|closed"):
             client.start_tls(str(ca_file), "evil.test")
     assert len(api.seen) == 1
+
+
+def test_passthrough_takes_no_name_that_may_hide_another(
+    serve: Callable[..., Serve], upstream: Callable[..., Upstream]
+) -> None:
+    """A server with the key to the encrypted hello would answer for the host inside it, which nobody has decided about."""
+
+    async def swallow(server: Upstream, reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        while data := await reader.read(1 << 16):
+            server.seen.append(Seen(body=data))
+
+    server = upstream(tls=False, handler=swallow)
+    gateway = serve(PASSED.format(port=server.port), *SOCKS)
+    name = server_name(b"api.test")
+    for hello in (client_hello(name, extension(ECH, GREASE_ECH)), client_hello(name, extension(ECH, b""))):
+        with gateway.dial() as client:
+            assert open_to(client, name_request(b"api.test")) == 0
+            client.send(hello)
+            assert client.closed()
+        assert gateway.journal()[-1]["code"] == "host_mismatch"
+    with gateway.dial() as client:
+        assert open_to(client, name_request(b"api.test")) == 0
+        client.send(client_hello(name))
+        _until(lambda: bool(server.seen))
+    assert [seen.body for seen in server.seen] == [client_hello(name)]
+
+
+def test_who_goes_away_before_the_hello_is_not_refused(serve: Callable[..., Serve], api: Upstream) -> None:
+    gateway = serve(PASSED.format(port=api.port), *SOCKS)
+    with gateway.dial() as client:
+        assert open_to(client, name_request(b"api.test")) == 0
+    _until(lambda: gateway.journal()[-1]["phase"] == "end")
+    assert (gateway.journal()[-1]["verdict"], gateway.journal()[-1]["error"]) == ("allow", "the client has gone")
 
 
 def test_a_passthrough_that_cannot_be_reached_says_so(serve: Callable[..., Serve]) -> None:

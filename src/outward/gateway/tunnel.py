@@ -1,4 +1,5 @@
-"""Passthrough: TLS that is not intercepted. The host and SNI have been checked; the octets are none of our business."""
+"""Passthrough: TLS that is not intercepted, or whatever is spoken with an address. What can be checked has been checked; the
+octets are none of our business."""
 
 from __future__ import annotations
 
@@ -116,9 +117,9 @@ class Tunnel:
         else:
             self._record.body_out += octets
 
-    def close(self) -> None:
-        """Closes both ends, once."""
-        self._end()
+    def close(self, error: str | None = None) -> None:
+        """Closes both ends, once. ``error`` is what went wrong, for the record."""
+        self._end(error=error)
 
     def refuse(self, code: Code, error: str) -> None:
         """Closes before anything has passed, and records why."""

@@ -125,3 +125,9 @@ def test_what_is_refused_is_never_joined(tunnel: Tunnel, ground: Ground) -> None
     tunnel.refuse(Code.HOST_MISMATCH, "another name")
     assert server.done == ["close"]
     assert (ground.events[-1].verdict, ground.events[-1].code) == ("deny", "host_mismatch")
+
+
+def test_a_client_that_goes_away_is_not_refused(tunnel: Tunnel, ground: Ground) -> None:
+    connect(tunnel.server)
+    tunnel.close("the client has gone")
+    assert (ground.events[-1].verdict, ground.events[-1].error) == ("allow", "the client has gone")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final, Protocol
 
-from outward.core import ClientError, Code, JournalUnavailable, OutwardError, Request
+from outward.core import ClientError, Code, JournalUnavailable, Request
 from outward.core.canonical import is_address
 from outward.gateway.client_hello import HANDSHAKE, MAX_CLIENT_HELLO, parse_client_hello
 from outward.gateway.denial import Denial
@@ -111,8 +111,11 @@ class Opening:
             if by_name:
                 self._check(await peek(self._sock, parse_client_hello, MAX_CLIENT_HELLO))
             await asyncio.get_running_loop().connect_accepted_socket(lambda: tunnel.client, self._sock)
-        except (OutwardError, OSError, TimeoutError, asyncio.CancelledError) as error:
-            tunnel.refuse(Code.HOST_MISMATCH, str(error) or "the client said no hello in time")
+        except ClientError as error:
+            tunnel.refuse(Code.HOST_MISMATCH, error.message)
+            raise
+        except (OSError, TimeoutError, asyncio.CancelledError) as error:
+            tunnel.close(str(error) or "the client said no hello in time")
             raise
         tunnel.join(address)
         return True

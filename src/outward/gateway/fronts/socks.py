@@ -24,6 +24,7 @@ _REPLIES: Final = {
     # What the client is told for each code. What is not listed is "not allowed by the ruleset".
     Code.MALFORMED_REQUEST: Reply.FAILURE,
     Code.JOURNAL_UNAVAILABLE: Reply.FAILURE,
+    Code.SECRET_UNAVAILABLE: Reply.FAILURE,
     Code.UPSTREAM_UNREACHABLE: Reply.HOST_UNREACHABLE,
     Code.UPSTREAM_TIMEOUT: Reply.HOST_UNREACHABLE,
 }

@@ -35,6 +35,7 @@ _ALERTS: Final = {
     Code.MALFORMED_REQUEST: 47,  # illegal_parameter
     Code.UPSTREAM_UNREACHABLE: 80,  # internal_error
     Code.JOURNAL_UNAVAILABLE: 80,
+    Code.SECRET_UNAVAILABLE: 80,
 }
 _ACCESS_DENIED: Final = 49
 
