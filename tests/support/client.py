@@ -68,8 +68,10 @@ class Connection:
         self.send(f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n{headers}\r\n".encode("latin-1"))
         return self.read_answer("CONNECT")
 
-    def start_tls(self, ca: str, sni: str | None) -> None:
+    def start_tls(self, ca: str, sni: str | None, alpn: tuple[str, ...] = ()) -> None:
         context = ssl.create_default_context(cafile=ca)
+        if alpn:
+            context.set_alpn_protocols(alpn)
         if sni is None:
             context.check_hostname = False
         assert not self.buffer

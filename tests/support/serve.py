@@ -62,12 +62,14 @@ class Serve:
     def dial(self, index: int = 0) -> Connection:
         return Connection(self.ready["listen"][index])
 
-    def tunnel(self, host: str, *, port: int = 443, sni: str | None = "", headers: str = "") -> Connection:
+    def tunnel(
+        self, host: str, *, port: int = 443, sni: str | None = "", headers: str = "", alpn: tuple[str, ...] = ()
+    ) -> Connection:
         """A TLS connection to ``host`` through the gateway."""
         connection = self.dial()
         answer = connection.connect(f"{host}:{port}", headers)
         assert answer.status == 200, answer.body
-        connection.start_tls(self.ca, host if sni == "" else sni)
+        connection.start_tls(self.ca, host if sni == "" else sni, alpn)
         return connection
 
     def get(self, host: str, path: str, headers: str = "", *, method: str = "GET", body: bytes = b"") -> Answer:

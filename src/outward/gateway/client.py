@@ -176,6 +176,11 @@ class ClientConnection(asyncio.Protocol):
             self._paused = False
             self.transport.resume_reading()
 
+    def drain(self) -> None:
+        """See :class:`~outward.gateway.gateway.Connection`. ``_next`` closes what is in use now."""
+        if not self.busy:
+            self.close()
+
     def close(self) -> None:
         """Closes after what has been written is sent."""
         self._closing = True

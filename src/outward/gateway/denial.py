@@ -92,21 +92,20 @@ class Denial:
             error["hint"] = hint
         return json.dumps({"error": error}).encode() + b"\n"
 
+    @property
+    def lines(self) -> list[str]:
+        """The header fields of the answer, whichever version of HTTP it is written in."""
+        lines = ["content-type: application/json", "x-outward-verdict: deny", f"content-length: {len(self.body)}"]
+        if self.status == 407:
+            lines.append('proxy-authenticate: Basic realm="outward"')
+        return lines
+
     def response(self, *, head_only: bool = False, close: bool = False) -> bytes:
         """The whole HTTP/1.1 answer; without body where the request was HEAD."""
-        body = self.body
-        closing = "connection: close\r\n" if close else ""
-        challenge = 'proxy-authenticate: Basic realm="outward"\r\n' if self.status == 407 else ""
-        head = (
-            f"HTTP/1.1 {self.status} {_REASON[self.status]}\r\n"
-            "content-type: application/json\r\n"
-            "x-outward-verdict: deny\r\n"
-            f"{challenge}"
-            f"content-length: {len(body)}\r\n"
-            f"{closing}"
-            "\r\n"
-        ).encode("latin-1")
-        return head if head_only else head + body
+        closing = ["connection: close"] if close else []
+        lines = [f"HTTP/1.1 {self.status} {_REASON[self.status]}", *self.lines, *closing, "", ""]
+        head = "\r\n".join(lines).encode("latin-1")
+        return head if head_only else head + self.body
 
 
 class Refused(OutwardError):

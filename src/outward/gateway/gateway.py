@@ -39,13 +39,8 @@ MAX_REFUSED: Final = 1000
 class Connection(Protocol):
     """A client's connection, as far as the gateway's life is concerned."""
 
-    @property
-    def busy(self) -> bool:
-        """Whether something is in flight."""
-        ...
-
-    def close(self) -> None:
-        """Ends it in order."""
+    def drain(self) -> None:
+        """Takes no more requests; ends in order with what is in flight."""
         ...
 
     def abort(self) -> None:
@@ -92,6 +87,8 @@ class Gateway:
         self.dialler: Final = Dialler()
         self.summary: Final = Summary()
         self.clients: Final[set[Connection]] = set()
+        self.streams = 0
+        """Requests in flight on connections that carry several."""
         self.draining = False
         self.clock: Final = time.monotonic
         self._ids: Final = ids
@@ -124,8 +121,8 @@ class Gateway:
         self.draining = True
         for listener in self._listeners:
             listener.close()
-        for client in [one for one in self.clients if not one.busy]:
-            client.close()
+        for client in list(self.clients):
+            client.drain()
         if not self.clients:
             self._idle.set()
         with contextlib.suppress(TimeoutError):
@@ -150,6 +147,11 @@ class Gateway:
         self.clients.discard(connection)
         if self.draining and not self.clients:
             self._idle.set()
+
+    @property
+    def load(self) -> int:
+        """Connections, and streams on them: what is bounded by :data:`~outward.gateway.listeners.MAX_CONNECTIONS`."""
+        return len(self.clients) + self.streams
 
     def next_id(self) -> str:
         """The identity of an exchange, unique within the session."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from outward.gateway.gateway import Gateway
 
 MAX_CONNECTIONS: Final = 8192
-"""Accepted connections of a gateway, all listeners together; more are closed at once."""
+"""Accepted connections of a gateway and HTTP/2's streams on them, all listeners together; more are closed at once."""
 
 GREETING_TIME: Final = 30.0
 """Seconds for a client to say what it wants, TLS handshake included."""
@@ -71,7 +71,7 @@ class Listener:
             self._loop.remove_reader(self._sock)
             self._loop.call_later(RETRY_ACCEPT, self._resume)
             return
-        if len(self._tasks) + len(self._gateway.clients) >= MAX_CONNECTIONS:
+        if len(self._tasks) + self._gateway.load >= MAX_CONNECTIONS:
             sock.close()
             return
         sock.setblocking(False)

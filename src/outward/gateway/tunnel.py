@@ -79,8 +79,6 @@ class TunnelEnd(asyncio.Protocol):
 class Tunnel:
     """Two ends and the record of what went through."""
 
-    busy: Final = True
-
     def __init__(self, gateway: Gateway, request: Request, verdict: Verdict) -> None:
         self._gateway: Final = gateway
         self._request: Final = request
@@ -120,6 +118,9 @@ class Tunnel:
     def close(self, error: str | None = None) -> None:
         """Closes both ends, once. ``error`` is what went wrong, for the record."""
         self._end(error=error)
+
+    def drain(self) -> None:
+        """Nobody can tell where something ends in it: it goes on until it is aborted."""
 
     def refuse(self, code: Code, error: str) -> None:
         """Closes before anything has passed, and records why."""

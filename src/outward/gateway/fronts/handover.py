@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from outward.gateway.client import ClientConnection
+from outward.gateway.http2.connection import Http2Connection
 from outward.gateway.record import Record
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 HANDSHAKE_TIMEOUT: Final = 20.0
 """Seconds for TLS with the client."""
+
+ALPN: Final = ("http/1.1", "h2")
+"""What we speak, the first that the client offers, too (RFC 7301 §3.2): a request costs less in HTTP/1.1."""
 
 
 async def speak_http(gateway: Gateway, sock: socket.socket, route: Route, agent: str) -> None:
@@ -32,10 +36,10 @@ async def speak_https(
 
     ``asked`` and ``verdict`` are what the journal says of a client that does not complete TLS with us.
     """
-    context = gateway.authority.server_context(name)
+    context = gateway.authority.server_context(name, ALPN)
     try:
         await asyncio.get_running_loop().connect_accepted_socket(
-            lambda: ClientConnection(gateway, route, asked.agent),
+            lambda: _Negotiating(gateway, route, asked.agent),
             sock,
             ssl=context,
             ssl_handshake_timeout=HANDSHAKE_TIMEOUT,
@@ -45,3 +49,19 @@ async def speak_https(
         reason = f"the client did not complete TLS with us: {reason}"
         Record(gateway, "connect").end(asked, verdict, code=verdict.code, error=reason)
         raise
+
+
+class _Negotiating(asyncio.Protocol):
+    """Stands in until TLS has told which version of HTTP the client speaks."""
+
+    def __init__(self, gateway: Gateway, route: Route, agent: str) -> None:
+        self._gateway: Final = gateway
+        self._route: Final = route
+        self._agent: Final = agent
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        chosen = transport.get_extra_info("ssl_object").selected_alpn_protocol()
+        kind = Http2Connection if chosen == "h2" else ClientConnection
+        protocol = kind(self._gateway, self._route, self._agent)
+        cast(asyncio.Transport, transport).set_protocol(protocol)
+        protocol.connection_made(transport)

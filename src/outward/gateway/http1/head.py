@@ -190,6 +190,8 @@ def parse_request(head: bytes) -> RequestHead:
     line, _, block = text[:-2].partition("\r\n")
     match = _REQUEST_LINE.fullmatch(line)
     if match is None:
+        if line == "PRI * HTTP/2.0":
+            raise ClientError("HTTP/2 is spoken inside TLS only")
         raise ClientError("the request line is malformed")
     method, target, minor_text = match.groups()
     minor = int(minor_text)
