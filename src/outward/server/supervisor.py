@@ -8,6 +8,7 @@ docs/architecture.md says why workers are forked, and why they share sockets ins
 
 from __future__ import annotations
 
+import gc
 import heapq
 import itertools
 import json
@@ -90,6 +91,9 @@ class Supervisor:
             self._ready = partial(ready, line)
             stack.enter_context(self._signals())
             stack.callback(self._end_all)
+            # What workers inherit stays shared as long as nobody writes to it, and the collector writes to all it looks at.
+            gc.collect()
+            gc.freeze()
             for place in range(self._ground.workers):
                 self._start(place)
             while self._workers or self._reader or not self._stopping:

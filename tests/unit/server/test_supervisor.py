@@ -31,10 +31,10 @@ class FakeProcess:
 class FakeWorker:
     """Records what it is told."""
 
-    def __init__(self) -> None:
+    def __init__(self, since: float | None = 1.0) -> None:
         self.process = FakeProcess()
         self.trouble = ""
-        self.since: float | None = 1.0
+        self.since = since
         self.told: list[Kind] = []
 
     def send(self, message: Message) -> None:
@@ -130,6 +130,32 @@ def test_who_does_not_drain_is_ended(tmp_path: Path) -> None:
     assert one.told == [Kind.STOP, Kind.STOP]
     desk.time_passes()
     assert one.process.killed
+
+
+def test_it_is_ready_when_every_worker_is(tmp_path: Path) -> None:
+    one, two = FakeWorker(since=None), FakeWorker(since=None)
+    desk = Desk(tmp_path, one, two)
+    announced: list[str] = []
+    desk.supervisor._ready = lambda: announced.append("ready")
+    desk.supervisor._reload()
+    desk.hear(one, Kind.READY)
+    assert announced == []
+    begun: list[str] = []
+    desk.supervisor._reload = lambda: begun.append("reload")
+    desk.hear(two, Kind.READY)
+    desk.hear(two, Kind.READY)
+    assert announced == ["ready"], "said once"
+    assert begun == ["reload"], "what was asked for before is done now"
+
+
+def test_a_place_that_is_empty_is_not_ready(tmp_path: Path) -> None:
+    one, two = FakeWorker(since=None), FakeWorker(since=None)
+    desk = Desk(tmp_path, one, two)
+    announced: list[str] = []
+    desk.supervisor._ready = lambda: announced.append("ready")
+    del desk.supervisor._workers[1]
+    desk.hear(one, Kind.READY)
+    assert announced == []
 
 
 def test_a_process_that_goes_wrong_says_so_and_runs_nothing_of_ours(capfd: pytest.CaptureFixture[str]) -> None:
