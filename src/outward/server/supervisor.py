@@ -242,6 +242,8 @@ class Supervisor:
 
     def _reload(self) -> None:
         """One reload after the other, however many signals come."""
+        if self._stopping:
+            return
         if self._ready is not None or self._reader is not None or self._following:
             self._again = True
             return
@@ -265,11 +267,15 @@ class Supervisor:
             sources = reader.result()
             policy, environment = sources.load(), self._ground.environment
             store = CredentialStore(policy.secrets, environment=environment, previous=self._ruleset.store)
-            self._ruleset = Ruleset(policy, store)
+            ruleset = Ruleset(policy, store)
+            change = write_change(sources, store.placeholders)
         except OutwardError as error:
             self._not_reloaded(error.message)
-            return
-        self._tell(write_change(sources, store.placeholders))
+        except OSError as error:
+            self._not_reloaded(error.strerror or str(error))
+        else:
+            self._ruleset = ruleset
+            self._tell(change)
 
     def _tell(self, change: int) -> None:
         self._following = set(self._workers.values())
@@ -281,7 +287,7 @@ class Supervisor:
             self._reloaded()
 
     def _not_reloaded(self, why: str) -> None:
-        if not self._stopping:
+        if not self._stopping:  # then it was not asked for any more
             self._report(f"the policy was not reloaded, the old one stays in force:\n{why}")
             self._reload_again()
 

@@ -132,6 +132,18 @@ def test_who_does_not_drain_is_ended(tmp_path: Path) -> None:
     assert one.process.killed
 
 
+def test_nothing_is_reloaded_any_more_when_it_ends(tmp_path: Path) -> None:
+    one = FakeWorker()
+    desk = Desk(tmp_path, one)
+    desk.tell()
+    desk.supervisor._reload()  # another signal meanwhile
+    assert desk.supervisor._again
+    desk.supervisor._stop()
+    desk.hear(one, Kind.REPLACED)
+    assert desk.supervisor._reader is None
+    assert one.told == [Kind.REPLACE, Kind.STOP]
+
+
 def test_it_is_ready_when_every_worker_is(tmp_path: Path) -> None:
     one, two = FakeWorker(since=None), FakeWorker(since=None)
     desk = Desk(tmp_path, one, two)
