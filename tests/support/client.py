@@ -44,7 +44,7 @@ class Connection:
             self.sock.connect(address.removeprefix("unix:"))
         else:
             host, _, port = address.rpartition(":")
-            self.sock = socket.create_connection((host, int(port)), timeout=timeout)
+            self.sock = socket.create_connection((host.strip("[]"), int(port)), timeout=timeout)
         self.buffer = b""
 
     def __enter__(self) -> Connection:

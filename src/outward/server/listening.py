@@ -101,7 +101,8 @@ def open_listener(address: str, *, authenticated: bool) -> socket.socket:
         if not authenticated and not ip_address(host).is_loopback:
             raise HostError(
                 f"{address} can be reached from outside, and clients would not have to authenticate",
-                hint="Name the agents and their tokens in the policy (`agents:`), or listen on 127.0.0.1.",
+                hint="Listen on 127.0.0.1. Explicit proxies and SOCKS5 may listen anywhere if clients have to log in: name "
+                "the agents and their tokens in the policy (`agents:`).",
             )
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
