@@ -25,6 +25,7 @@ from outward.policy import Policy
 from tests.conftest import CLIENTS
 from tests.support.client import Connection
 from tests.support.hello import ECH, GREASE_ECH, client_hello, extension, protocols, server_name
+from tests.support.http2 import Http2Client
 from tests.support.namespace import PORT, Namespace
 from tests.support.serve import Serve
 from tests.support.upstream import Handler, Seen, Upstream, echo
@@ -253,6 +254,20 @@ def test_sni_and_host_must_agree(site: Site) -> None:
         assert client.request("GET", "/v1/x", "API.test.").status == 200
     with site.tls_to("evil.test") as client:
         assert client.request("GET", "/v1/x", "api.test").status == 421
+    assert len(site.tls.seen) == 1
+
+
+def test_http2_is_judged_alike(site: Site) -> None:
+    connection = site.dial()
+    connection.start_tls(site.gateway.ca, "api.test", ("h2",))
+    with Http2Client(connection, "api.test") as client:
+        assert client.request("GET", "/v1/x").status == 200
+        assert client.request("GET", "/v2/x").code == "path_not_allowed"
+    assert site.tls.seen[0]["x-api-key"] == KEY
+    connection = site.dial()
+    connection.start_tls(site.gateway.ca, "evil.test", ("h2",))
+    with Http2Client(connection, "evil.test") as client:
+        assert client.request("GET", "/v1/x").code == "host_not_allowed"
     assert len(site.tls.seen) == 1
 
 
