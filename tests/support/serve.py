@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,6 +94,15 @@ class Serve:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         (line,) = [line for line in status.splitlines() if line.startswith("VmHWM")]
         return int(line.split()[1]) * 1024
+
+    def reload(self, policy: str) -> None:
+        """Another policy, taken at the signal for it."""
+        before = self.stderr.read_text().count("was reloaded")
+        self.write_policy(policy)
+        self.process.send_signal(signal.SIGHUP)
+        while self.stderr.read_text().count("was reloaded") == before:
+            assert self.process.poll() is None
+            time.sleep(0.01)
 
     def stop(self) -> int:
         if self.process.poll() is None:

@@ -12,6 +12,7 @@ import click
 from outward.agents import PROFILES, profile_of
 from outward.cli.home import state_directory
 from outward.cli.policy_file import load_policy
+from outward.cli.proxies import announcement, caller_proxies
 from outward.cli.summary import closing_lines, printable
 from outward.core import HostError
 from outward.session import CommandUnavailable, Options, assemble, run
@@ -79,6 +80,9 @@ def command(
         _say("the policy allows nothing: every request will be refused")
     for warning in policy.warnings:
         _say(warning)
+    proxies = caller_proxies(os.environ)
+    if line := announcement(proxies, policy):
+        _say(line)
     _require_bubblewrap(backend or policy.sandbox.backend)
     home = Path.home()
     options = Options(
@@ -92,6 +96,7 @@ def command(
         config=home / ".config" / "outward",
         home=home,
         environment=dict(os.environ),
+        proxies=proxies,
         timeout=min((limit for limit in (timeout, policy.sandbox.limits.time) if limit is not None), default=None),
         terminal=os.isatty(0) and os.isatty(1),
     )

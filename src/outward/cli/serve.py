@@ -14,10 +14,12 @@ import click
 
 from outward.cli.home import state_directory
 from outward.cli.policy_file import gather_policy, load_policy
+from outward.cli.proxies import announcement, caller_proxies
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from outward.core import CallerProxies
     from outward.policy import Policy
     from outward.server import Plan, Reverse
 
@@ -106,21 +108,31 @@ def command(
     policy = load_policy(policy_file)
     for warning in policy.warnings:
         _report(warning)
+    caller = caller_proxies(os.environ)
+    if line := announcement(caller, policy):
+        _report(line)
     state = state_directory()
-    announcement = state / "serve.json"
+    running = state / "serve.json"
     serve = _alone if workers == 1 else partial(_supervised, workers)
     with contextlib.ExitStack() as stack:
 
         def ready(line: str) -> None:
             proxies = json.loads(line)["listen"][: len(listen)]
-            announcement.write_text(json.dumps({"proxies": proxies, "pid": os.getpid()}))
-            stack.callback(announcement.unlink, missing_ok=True)
+            running.write_text(json.dumps({"proxies": proxies, "pid": os.getpid()}))
+            stack.callback(running.unlink, missing_ok=True)
             click.echo(line)
 
-        return serve(policy_file, policy, state, Plan(agent, listen, reverse, socks, transparent), ready)
+        return serve(policy_file, policy, caller, state, Plan(agent, listen, reverse, socks, transparent), ready)
 
 
-def _alone(policy_file: Path | None, policy: Policy, state: Path, plan: Plan, ready: Callable[[str], None]) -> int:
+def _alone(
+    policy_file: Path | None,
+    policy: Policy,
+    caller: CallerProxies,
+    state: Path,
+    plan: Plan,
+    ready: Callable[[str], None],
+) -> int:
     import uvloop
 
     from outward.audit import Journal, new_session
@@ -131,6 +143,7 @@ def _alone(policy_file: Path | None, policy: Policy, state: Path, plan: Plan, re
         server = Server(
             policy=policy,
             environment=dict(os.environ),
+            caller=caller,
             authority=Authority.open(state / "pki"),
             journal=journal,
             reload=lambda: load_policy(policy_file),
@@ -141,7 +154,13 @@ def _alone(policy_file: Path | None, policy: Policy, state: Path, plan: Plan, re
 
 
 def _supervised(
-    workers: int, policy_file: Path | None, policy: Policy, state: Path, plan: Plan, ready: Callable[[str], None]
+    workers: int,
+    policy_file: Path | None,
+    policy: Policy,
+    caller: CallerProxies,
+    state: Path,
+    plan: Plan,
+    ready: Callable[[str], None],
 ) -> int:
     from outward.audit import new_session
     from outward.pki import Authority
@@ -149,7 +168,7 @@ def _supervised(
     from outward.server.worker import Ground
 
     authority = Authority.open(state / "pki")
-    ground = Ground(dict(os.environ), authority, state / "journal", new_session("serve-"), workers)
+    ground = Ground(dict(os.environ), caller, authority, state / "journal", new_session("serve-"), workers)
     supervisor = Supervisor(ground, policy, gather=lambda: gather_policy(policy_file), report=_report)
     return supervisor.run(plan, ready)
 

@@ -23,6 +23,7 @@ from outward.core.errors import (
     UpstreamError,
 )
 from outward.core.event import Event
+from outward.core.proxy import NO_CALLER_PROXIES, CallerProxies, Proxy
 from outward.core.refusal import Refusal
 from outward.core.request import Request
 from outward.core.rule import Action, Destination, Injection, Rule
@@ -31,9 +32,11 @@ from outward.core.verdict import STATUS_OF_CODE, UPSTREAM_TROUBLE, Code, Verdict
 
 __all__ = [
     "DEFAULT_PORT",
+    "NO_CALLER_PROXIES",
     "STATUS_OF_CODE",
     "UPSTREAM_TROUBLE",
     "Action",
+    "CallerProxies",
     "CanonicalPath",
     "ClientError",
     "Code",
@@ -46,6 +49,7 @@ __all__ = [
     "OutwardError",
     "PolicyError",
     "Problem",
+    "Proxy",
     "Refusal",
     "Request",
     "Rule",

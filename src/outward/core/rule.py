@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from outward.core.proxy import Proxy
 
 
 class Action(StrEnum):
@@ -61,8 +64,9 @@ class Destination:
     """A host, what may be asked of it, and which credential goes there. Compared by identity.
 
     ``host`` is canonical, ``*.suffix`` (one or more labels, never the suffix itself) or ``*``. ``connect_to`` is dialled
-    instead of the resolved name. ``ca`` is the PEM text of an additional root. ``agents`` is ``None`` for all agents; an
-    empty set matches none.
+    instead of the resolved name. ``proxy`` is somebody else's that the way leads through, ``"none"`` where it must not, and
+    ``None`` where the caller's environment decides. ``ca`` is the PEM text of an additional root. ``agents`` is ``None`` for
+    all agents; an empty set matches none.
     """
 
     name: str
@@ -73,6 +77,7 @@ class Destination:
     inject: tuple[Injection, ...] = ()
     tls: Literal["intercept", "passthrough"] = "intercept"
     connect_to: tuple[str, int] | None = None
+    proxy: Proxy | Literal["none"] | None = None
     ca: str | None = None
     allow_private: bool = False
     client_credentials: Literal["strip", "pass"] = "strip"

@@ -37,8 +37,9 @@ class Scrubber:
 
     def __init__(self, pairs: Iterable[tuple[bytes, bytes]]) -> None:
         """``pairs`` are (value, placeholder); empty values are ignored."""
+        self._pairs: Final = tuple(pairs)
         table: dict[bytes, bytes] = {}
-        for value, placeholder in pairs:
+        for value, placeholder in self._pairs:
             if not value:
                 continue
             table[value] = placeholder
@@ -53,6 +54,10 @@ class Scrubber:
 
     def __bool__(self) -> bool:
         return bool(self._table)
+
+    def joined(self, other: Scrubber) -> Scrubber:
+        """A scrubber of the values of both."""
+        return Scrubber((*self._pairs, *other._pairs))
 
     def octets(self, data: bytes) -> bytes:
         """``data`` with every value replaced. ``data`` must be whole: see :class:`Stream` for pieces."""

@@ -6,13 +6,14 @@ import time
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from outward.core import Secret, SecretUnavailable
+from outward.core import NO_CALLER_PROXIES, Secret, SecretUnavailable
 from outward.credentials.sources import SOURCES
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Mapping
 
+    from outward.core import CallerProxies
     from outward.policy import SecretSpec
 
 RETRY_AFTER: Final = 2.0
@@ -39,10 +40,13 @@ class CredentialStore:
         specs: Mapping[str, SecretSpec],
         *,
         environment: Mapping[str, str],
+        caller: CallerProxies = NO_CALLER_PROXIES,
         previous: CredentialStore | None = None,
         placeholders: Mapping[str, str] | None = None,
     ) -> None:
-        """``previous`` hands on its placeholders, so that clients survive a reload of the policy, and the values to mask:
+        """``caller`` has secrets that are at hand and in no policy.
+
+        ``previous`` hands those on, its placeholders, so that clients survive a reload of the policy, and the values to mask:
         requests that began with it go on. ``placeholders`` are those that another process has made already.
         """
         self._specs: Final = specs
@@ -51,6 +55,10 @@ class CredentialStore:
         # Shared, not copied: the previous store may still fetch.
         self._known: Final[dict[str, str]] = previous._known if previous else {}
         self._flights: dict[str, asyncio.Task[Secret]] = {}
+        self.caller: Final[CallerProxies] = previous.caller if previous else caller
+        for secret in self.caller.secrets:
+            self._cache[secret.name] = _Cached(secret, float("inf"))
+            self._know(secret)
         known = placeholders or (previous.placeholders if previous else {})
         self.placeholders: Final[Mapping[str, str]] = MappingProxyType(
             {name: spec.placeholder or known.get(name) or self._new_placeholder(spec) for name, spec in specs.items()}
@@ -114,10 +122,15 @@ class CredentialStore:
             self._cache[spec.name] = _Cached(error, time.monotonic() + RETRY_AFTER)
             raise
         secret = Secret(spec.name, value)
-        self._known[value.decode("latin-1")] = spec.name
+        self._know(secret)
         ttl = spec.ttl if spec.ttl is not None else source.ttl
         self._cache[spec.name] = _Cached(secret, time.monotonic() + ttl if ttl is not None else float("inf"))
         return secret
+
+    def _know(self, secret: Secret) -> None:
+        """Its value is masked from now on; an empty one would be everywhere."""
+        if value := secret.reveal():
+            self._known[value.decode("latin-1")] = secret.name
 
     def mask(self, text: str) -> str:
         """``text`` without any value that has been fetched so far, for the journal and for messages."""

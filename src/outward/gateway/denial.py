@@ -116,6 +116,10 @@ class Refused(OutwardError):
         self.code: Final = code
 
 
+class DialError(Refused):
+    """A destination that could not be dialled."""
+
+
 _CODE_OF_ERROR: Final[tuple[tuple[type[OutwardError], Code], ...]] = (
     # From the most to the least specific; errors that carry a code of their own do not stand here.
     (HostMismatch, Code.HOST_MISMATCH),

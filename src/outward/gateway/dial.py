@@ -1,7 +1,8 @@
 """Dialling: resolve, check each address, connect to the checked address (docs/architecture.md, step 7).
 
 The name is resolved once and the socket is connected to the numeric address that was checked, so there is no second
-look-up for an attacker's DNS server to answer differently.
+look-up for an attacker's DNS server to answer differently. Where a proxy of somebody else is between, the proxy is dialled,
+and resolves the name: what can be known here about the destination is checked all the same.
 """
 
 from __future__ import annotations
@@ -10,16 +11,21 @@ import asyncio
 import os
 import socket
 import ssl
-from typing import TYPE_CHECKING, Final, TypeVar
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar, cast
 
 from outward.core import Code
-from outward.gateway.address import refusal
-from outward.gateway.denial import Refused
+from outward.core.canonical import is_address
+from outward.gateway.denial import DialError
+from outward.gateway.guard import Guard, proxies_at
+from outward.gateway.names import Glance, resolve
+from outward.gateway.upstream_proxy import Forwarding, Negotiation, ask_for_tunnel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from outward.core import Destination
+    from outward.core import Destination, Proxy
+    from outward.gateway.upstream_proxy import ProxyChoice
 
 CONNECT_TIMEOUT: Final = 10.0
 """Seconds for one address to answer."""
@@ -27,53 +33,68 @@ CONNECT_TIMEOUT: Final = 10.0
 HANDSHAKE_TIMEOUT: Final = 15.0
 """Seconds for TLS with the upstream."""
 
-P = TypeVar("P", bound=asyncio.BaseProtocol)
+P = TypeVar("P", bound=asyncio.Protocol)
 
 
-class DialError(Refused):
-    """A destination that could not be dialled."""
+class Dialled(NamedTuple, Generic[P]):
+    """An open connection: its protocol, and the address that was dialled, a proxy's where there is one.
+
+    ``forwarding`` is set where requests have to be in the form that a proxy sends on.
+    """
+
+    protocol: P
+    address: str
+    forwarding: Forwarding | None = None
 
 
 class Dialler:
     """Opens connections to destinations. One a gateway: it knows the gateway's own listeners and never dials them."""
 
     def __init__(self) -> None:
-        self._own: set[int] = set()
+        self._guard: Final = Guard()
+        self._glance: Final = Glance()
         self._contexts: dict[str | None, ssl.SSLContext] = {}
+        self.never_dial: Final = self._guard.never_dial
 
-    def never_dial(self, port: int) -> None:
-        """Registers the port of a listener of ours: no policy can make the gateway talk to itself."""
-        self._own.add(port)
+    async def open(
+        self,
+        destination: Destination,
+        host: str,
+        factory: Callable[[], P],
+        choice: ProxyChoice,
+        *,
+        tls: bool,
+        forwardable: bool = False,
+    ) -> Dialled[P]:
+        """Connects to ``host`` as the destination says, through the proxy that ``choice`` has for it.
 
-    async def open(self, destination: Destination, host: str, factory: Callable[[], P], *, tls: bool) -> tuple[P, str]:
-        """Connects to ``host`` as the destination says and gives the protocol and the address that was dialled.
-
-        Raises :class:`DialError`. With ``tls`` the server's certificate must cover ``host``.
+        With ``tls`` the server's certificate must cover ``host``. ``forwardable``: what follows are requests that a proxy may
+        be given, instead of being asked for a tunnel. Raises :class:`DialError`, and
+        :class:`~outward.core.SecretUnavailable` for want of the proxy's credentials.
         """
-        sock, address = await self._connect(destination, host)
-        loop = asyncio.get_running_loop()
+        context = self._tls_context(destination.ca) if tls else None
+        proxy = choice.of(destination, host)
+        if proxy is None:
+            sock, address = await self._connect(destination, host, choice)
+            protocol = await _attach(sock, factory, context, host, _Peer(host, "`ca:` of the destination"))
+            return Dialled(protocol, address)
+        target = await self._check_beyond(proxy, destination, host, choice)
+        login = await choice.login(proxy)
+        sock, address = await self._connect_to_proxy(proxy)
+        outer = self._tls_context(proxy.ca) if proxy.scheme == "https" else None
+        peer = _Peer(f"the proxy {proxy}", "`proxy: {url, ca}`")
+        if forwardable and proxy.scheme in {"http", "https"}:
+            return Dialled(await _attach(sock, factory, outer, proxy.host, peer), address, Forwarding(proxy, login))
+        talk = await _attach(sock, Negotiation, outer, proxy.host, peer)
         try:
-            _, protocol = await loop.create_connection(
-                factory,
-                sock=sock,
-                ssl=self._tls_context(destination.ca) if tls else None,
-                server_hostname=host if tls else None,
-                ssl_handshake_timeout=HANDSHAKE_TIMEOUT if tls else None,
-            )
-        except ssl.SSLCertVerificationError as error:
-            sock.close()
-            raise DialError(
-                Code.UPSTREAM_TLS,
-                f"the certificate of {host} is not valid: {error.verify_message}",
-                hint="A private authority is named in the policy with `ca:`. Verification cannot be turned off.",
-            ) from error
-        except (ssl.SSLError, OSError) as error:
-            sock.close()
-            raise DialError(Code.UPSTREAM_TLS, f"TLS with {host} failed: {_reason(error)}") from error
-        return protocol, address
+            await ask_for_tunnel(talk, proxy, target, destination.port, login)
+            return Dialled(await _take_over(talk, factory, context, host), address)
+        except BaseException:
+            talk.transport.abort()
+            raise
 
     def _tls_context(self, ca: str | None) -> ssl.SSLContext:
-        """System roots, plus the destination's own (PEM text) if it names one."""
+        """System roots, plus the destination's or the proxy's own (PEM text) if it names one."""
         context = self._contexts.get(ca)
         if context is None:
             context = ssl.create_default_context()
@@ -84,66 +105,125 @@ class Dialler:
             self._contexts[ca] = context
         return context
 
-    async def _connect(self, destination: Destination, host: str) -> tuple[socket.socket, str]:
-        """A connected socket to the first address that is allowed and answers."""
+    async def _connect(self, destination: Destination, host: str, choice: ProxyChoice) -> tuple[socket.socket, str]:
+        """A connected socket to the first address of the destination that is allowed and answers."""
         target, port = destination.connect_to or (host, destination.port)
         # `connect_to` is the person's own choice of an address, so it may be private; it is still never ourselves.
-        exempt = destination.connect_to is not None or destination.allow_private
-        refused, failed = "", ""
-        for family, address in await self._resolve(target, port):
-            reason = None if exempt else refusal(address)
-            if reason is None and port in self._own and _is_local(address):
-                reason = f"{address}:{port} is this gateway itself"
-            if reason is not None:
-                refused = reason
-                continue
-            sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-            try:
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                await asyncio.wait_for(asyncio.get_running_loop().sock_connect(sock, (address, port)), CONNECT_TIMEOUT)
-            except TimeoutError:
-                failed = f"{address}:{port} did not answer"
-                sock.close()
-            except OSError as error:
-                failed = f"{address}:{port}: {_reason(error)}"
-                sock.close()
-            except asyncio.CancelledError:
-                sock.close()
-                raise
-            else:
-                return sock, address
-        if failed or not refused:
-            raise DialError(Code.UPSTREAM_UNREACHABLE, failed or f"the name {target} has no address")
-        raise DialError(
-            Code.ADDRESS_NOT_ALLOWED,
-            refused,
-            hint="If that is meant, say so in the policy: `connect_to:` or `allow_private: true`.",
-        )
+        private = destination.connect_to is not None or destination.allow_private
+        proxies = await proxies_at(target, port, choice)
+        return await _dial(target, port, lambda address: self._guard.objection(address, port, proxies, private=private))
 
-    @staticmethod
-    async def _resolve(host: str, port: int) -> list[tuple[socket.AddressFamily, str]]:
-        loop = asyncio.get_running_loop()
+    async def _connect_to_proxy(self, proxy: Proxy) -> tuple[socket.socket, str]:
+        """The same for a proxy, which is the person's own choice, too."""
         try:
-            found = await asyncio.wait_for(
-                loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP), CONNECT_TIMEOUT
+            return await _dial(
+                proxy.host,
+                proxy.port,
+                lambda address: self._guard.objection(address, proxy.port, {}, private=True),
             )
-        except TimeoutError:
-            raise DialError(Code.UPSTREAM_UNREACHABLE, f"the name {host} was not resolved in time") from None
-        except (OSError, UnicodeError) as error:
-            raise DialError(Code.UPSTREAM_UNREACHABLE, f"the name {host} cannot be resolved") from error
-        # A scoped IPv6 address ("fe80::1%eth0") keeps its scope out of the check: link-local is refused anyway.
-        return [(family, str(address[0]).partition("%")[0]) for family, _, _, _, address in found]
+        except DialError as error:
+            raise DialError(error.code, f"the proxy {proxy}: {error.message}", hint=error.hint) from error
+
+    async def _check_beyond(self, proxy: Proxy, destination: Destination, host: str, choice: ProxyChoice) -> str:
+        """What the proxy is to be asked for: ``host``, or its checked address where that is ours to find out.
+
+        A name that has an address here which would not be dialled is refused, whatever the proxy makes of it. One that has
+        none here is the proxy's to resolve: many companies know the world's names there alone.
+        """
+        port = destination.port
+        proxies = await proxies_at(host, port, choice)
+        if is_address(host):
+            addresses = [host]
+        elif proxy.scheme == "socks5":
+            addresses = [address for _, address in await resolve(host, port)]
+        else:
+            addresses = [*await self._glance.addresses(host, port)]
+        for address in addresses:
+            error = self._guard.objection(address, port, proxies, private=destination.allow_private)
+            if error is not None:
+                raise error
+        return addresses[0] if proxy.scheme == "socks5" else host
 
 
-def _is_local(address: str) -> bool:
-    """Whether this machine itself answers to ``address``: binding to it works for own addresses only."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+async def _dial(host: str, port: int, objection: Callable[[str], DialError | None]) -> tuple[socket.socket, str]:
+    refused, failed = None, ""
+    for family, address in await resolve(host, port):
+        error = objection(address)
+        if error is not None:
+            refused = error
+            continue
+        sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
-            probe.bind((address, 0))
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            await asyncio.wait_for(asyncio.get_running_loop().sock_connect(sock, (address, port)), CONNECT_TIMEOUT)
+        except TimeoutError:
+            failed = f"{address}:{port} did not answer"
+            sock.close()
+        except OSError as failure:
+            failed = f"{address}:{port}: {_reason(failure)}"
+            sock.close()
+        except asyncio.CancelledError:
+            sock.close()
+            raise
+        else:
+            return sock, address
+    raise DialError(Code.UPSTREAM_UNREACHABLE, failed) if failed or refused is None else refused
+
+
+class _Peer(NamedTuple):
+    """Whom TLS is spoken with, for errors, and where the policy would name an authority for it."""
+
+    name: str
+    ca: str
+
+
+async def _attach(
+    sock: socket.socket, factory: Callable[[], P], context: ssl.SSLContext | None, host: str, peer: _Peer
+) -> P:
+    """The protocol over a connected socket, and over TLS with ``host`` if there is a context."""
+    with _tls_errors(peer):
+        try:
+            _, protocol = await asyncio.get_running_loop().create_connection(
+                factory,
+                sock=sock,
+                ssl=context,
+                server_hostname=host if context is not None else None,
+                ssl_handshake_timeout=HANDSHAKE_TIMEOUT if context is not None else None,
+            )
         except OSError:
-            return False
-    return True
+            sock.close()
+            raise
+    return protocol
+
+
+async def _take_over(talk: Negotiation, factory: Callable[[], P], context: ssl.SSLContext | None, host: str) -> P:
+    """The protocol over an open tunnel, and over TLS inside it if there is a context."""
+    protocol = factory()
+    if context is None:
+        talk.hand_over(talk.transport, protocol)
+        return protocol
+    # Some servers speak as soon as TLS is up, before we know of it: what they say is kept for the protocol.
+    early = Negotiation()
+    with _tls_errors(_Peer(host, "`ca:` of the destination")):
+        transport = await asyncio.get_running_loop().start_tls(
+            talk.transport, early, context, server_hostname=host, ssl_handshake_timeout=HANDSHAKE_TIMEOUT
+        )
+    early.hand_over(cast("asyncio.Transport", transport), protocol)
+    return protocol
+
+
+@contextmanager
+def _tls_errors(peer: _Peer) -> Iterator[None]:
+    try:
+        yield
+    except ssl.SSLCertVerificationError as error:
+        raise DialError(
+            Code.UPSTREAM_TLS,
+            f"the certificate of {peer.name} is not valid: {error.verify_message}",
+            hint=f"A private authority is named in the policy with {peer.ca}. Verification cannot be turned off.",
+        ) from error
+    except OSError as error:
+        raise DialError(Code.UPSTREAM_TLS, f"TLS with {peer.name} failed: {_reason(error)}") from error
 
 
 def _reason(error: OSError) -> str:

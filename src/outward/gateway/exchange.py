@@ -176,20 +176,25 @@ class Exchange:
 
     async def _dial(self) -> UpstreamConnection:
         key = self._pool_key()
-        upstream, address = await self.gateway.dialler.open(
+        plain = self._destination.scheme == "http"
+        dialled = await self.gateway.dialler.open(
             self._destination,
             key[2],
             lambda: UpstreamConnection(self.gateway.pool, key),
-            tls=self._destination.scheme == "https",
+            self._ruleset.proxies,
+            tls=not plain,
+            forwardable=plain and not self._head.websocket,
         )
-        upstream.address = address
+        upstream = dialled.protocol
+        upstream.address = dialled.address
+        upstream.forwarding = dialled.forwarding
         return upstream
 
     def _send(self, upstream: UpstreamConnection) -> None:
         self._upstream = upstream
         self._record.address = upstream.address
         # The scrubber of the values that go out now: they may be renewed before the answer to them comes.
-        self._scrubber = self._injector.scrubber
+        self._scrubber = upstream.scrubber(self._injector)
         pending, self._pending = self._pending, b""
         upstream.begin(self, self._head, self._request, self._injector)
         if self.client.write_paused:
@@ -310,7 +315,7 @@ class Exchange:
             self._end(error=error.message)
             self.client.abort()
         else:
-            self._refuse(Code.UPSTREAM_UNREACHABLE, error.message)
+            self._refuse(Code.UPSTREAM_UNREACHABLE, error.message, error.hint)
 
     # -- after 101: a tunnel
 

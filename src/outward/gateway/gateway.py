@@ -15,6 +15,7 @@ from outward.credentials.injector import Injector, find_leak
 from outward.gateway.dial import Dialler
 from outward.gateway.listeners import Listener
 from outward.gateway.upstream import Pool
+from outward.gateway.upstream_proxy import ProxyChoice
 
 if TYPE_CHECKING:
     import socket
@@ -58,6 +59,7 @@ class Ruleset:
     def __init__(self, policy: Policy, store: CredentialStore) -> None:
         self.policy: Final = policy
         self.store: Final = store
+        self.proxies: Final = ProxyChoice(policy, store)
         self._injectors: Final = {destination: Injector(destination, store) for destination in policy.destinations}
         self.reads_headers: Final = any(rule.headers for d in policy.destinations for rule in d.rules)
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from outward.credentials.injector import Injector
     from outward.credentials.scrub import Scrubber
     from outward.gateway.http1 import RequestHead, ResponseHead
+    from outward.gateway.upstream_proxy import Forwarding
 
 OVERRIDES: Final = frozenset(
     # Fields by which a server may be told to act on another request than the one that was decided about.
@@ -40,7 +41,7 @@ _WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
 """Methods for which an empty body is announced too (RFC 9110 §8.6)."""
 
 
-def request_lines(head: RequestHead, injector: Injector) -> list[str]:
+def request_lines(head: RequestHead, injector: Injector, forwarding: Forwarding | None = None) -> list[str]:
     """The fields that are sent upstream, without those about host and framing.
 
     Our credentials; none of the client's credentials, hop-by-hop fields or overrides. Where the answer will be scrubbed, it
@@ -48,7 +49,7 @@ def request_lines(head: RequestHead, injector: Injector) -> list[str]:
     """
     out: list[str] = []
     removes, nominated = injector.removes, head.nominated
-    identity = injector.scrubber is not None
+    identity = injector.scrubber is not None or (forwarding is not None and forwarding.scrubs)
     swaps = injector.mentioned(head.text, head.authorization)
     for key, name, value in head.fields:
         if key in NOT_FORWARDED or key in nominated:
@@ -59,19 +60,28 @@ def request_lines(head: RequestHead, injector: Injector) -> list[str]:
         elif key not in removes and not (identity and key == "accept-encoding"):
             out.append(f"{name}: {value}")
     out.extend(f"{name}: {value}" for name, value in injector.lines)
+    if forwarding is not None:
+        out.extend(f"{name}: {value}" for name, value in forwarding.lines)
     if identity:
         out.append("accept-encoding: identity")
     return out
 
 
-def request_head(head: RequestHead, request: Request, injector: Injector) -> bytes:
-    """The head that is sent upstream over HTTP/1.1: the canonical path, our Host, :func:`request_lines`."""
+def request_head(
+    head: RequestHead, request: Request, injector: Injector, forwarding: Forwarding | None = None
+) -> bytes:
+    """The head that is sent upstream over HTTP/1.1: the canonical path, our Host, :func:`request_lines`.
+
+    With ``forwarding`` it is for a proxy, which the target tells where to send it (RFC 9112 §3.2.2).
+    """
     path, query = request.path, request.query
+    host = authority(request.host, request.port, request.scheme)
+    target = path if forwarding is None else f"{request.scheme}://{host}{path}"
     out = [
-        f"{request.method} {path}?{query} HTTP/1.1" if query else f"{request.method} {path} HTTP/1.1",
-        f"Host: {authority(request.host, request.port, request.scheme)}",
+        f"{request.method} {target}?{query} HTTP/1.1" if query else f"{request.method} {target} HTTP/1.1",
+        f"Host: {host}",
     ]
-    out += request_lines(head, injector)
+    out += request_lines(head, injector, forwarding)
     if head.websocket:
         out.append("Connection: Upgrade\r\nUpgrade: websocket")
     elif head.length == CHUNKED:

@@ -26,8 +26,10 @@ from outward.gateway.rewrite import request_head
 if TYPE_CHECKING:
     from outward.core import Destination, Request
     from outward.credentials.injector import Injector
+    from outward.credentials.scrub import Scrubber
     from outward.gateway.exchange import Exchange
     from outward.gateway.http1 import RequestHead
+    from outward.gateway.upstream_proxy import Forwarding
 
 HIGH_WATER: Final = 256 * 1024
 """Octets waiting to be written before the other side is told to pause. Bounds the memory of a transfer."""
@@ -50,6 +52,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._pool: Final = pool
         self.key: Final = key
         self.address = ""
+        self.forwarding: Forwarding | None = None
         self.transport: asyncio.Transport
         self.exchange: Exchange | None = None
         self.closed = False
@@ -86,7 +89,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._receive(exchange, data)
         except (UpstreamError, ClientError) as error:
             self.close()
-            exchange.on_upstream_error(UpstreamError(error.message))
+            exchange.on_upstream_error(UpstreamError(error.message, hint=error.hint))
 
     def eof_received(self) -> bool:
         """The server has said all: the end of a body without length, or a failure (see ``connection_lost``)."""
@@ -122,6 +125,10 @@ class UpstreamConnection(asyncio.Protocol):
         """See :class:`~outward.gateway.streams.UpstreamStream`, likewise below."""
         return self._served > 1
 
+    def scrubber(self, injector: Injector) -> Scrubber | None:
+        """What the answer is scrubbed of."""
+        return injector.scrubber if self.forwarding is None else self.forwarding.scrubber(injector.scrubber)
+
     def begin(self, exchange: Exchange, head: RequestHead, request: Request, injector: Injector) -> None:
         """Sends the request's head."""
         self.exchange = exchange
@@ -130,7 +137,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._chunked = head.length == CHUNKED
         self._head = None
         self._body = None
-        self.transport.write(request_head(head, request, injector))
+        self.transport.write(request_head(head, request, injector, self.forwarding))
 
     def send(self, payload: bytes, *, done: bool) -> None:
         """More of the request's body, or of the tunnel."""
@@ -200,6 +207,8 @@ class UpstreamConnection(asyncio.Protocol):
                 if not data:
                     return
                 continue
+            if head.status == 407 and self.forwarding is not None:
+                raise self.forwarding.unauthorized()
             self._head = head
             self._length = response_framing(head, self._method)
             self._body = body_reader(self._length, UpstreamError)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
-from outward.core import Action, ClientError, Destination, Injection, OutwardError, Rule, canonical_host
+from outward.core import Action, ClientError, Destination, Injection, OutwardError, Proxy, Rule, canonical_host
 from outward.policy.model import AgentSpec, Limits, SandboxSpec, SecretSpec, WorkspaceSpec
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class Parts:
     references: list[Placed] = field(default_factory=list)  # names of secrets
     warnings: list[str] = field(default_factory=list)
     registry_variables: dict[str, str] = field(default_factory=dict)
+    proxies: list[Placed] = field(default_factory=list)  # what each file says about the way out as a whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,8 @@ class Builder:
         for name, value in root.get("agents", {}).items():
             self._parts.agents.append(self._place(AgentSpec(name, value.get("secret")), value))
             self._refer(value.get("secret"), value.data["secret"])
+        if (value := root.data.get("proxy")) is not None:
+            self._parts.proxies.append(self._place(self._proxy(value), value))
         for value in root.get("destinations", ()):
             for destination in self._destinations(value):
                 self._parts.destinations.append(self._place(destination, value))
@@ -107,10 +110,13 @@ class Builder:
 
     def _destinations(self, value: Value) -> Iterator[Destination]:
         self._check_tls(value)
+        if "connect_to" in value.data and value.get("proxy", "none") != "none":
+            self._place(None, value.data["proxy"]).problem("`connect_to` is dialled directly, never through a proxy")
         settings = {
             "inject": self._injections(value),
             "tls": value.get("tls", "intercept"),
             "connect_to": value.get("connect_to"),
+            "proxy": self._proxy(value.data["proxy"]) if "proxy" in value.data else None,
             "ca": self._certificate(value.data.get("ca")),
             "allow_private": value.get("allow_private", False),
             "client_credentials": value.get("client_credentials", "strip"),
@@ -122,6 +128,33 @@ class Builder:
             yield Destination(name, host, port, scheme, tuple(_rules(name, value)), **settings)  # type: ignore[arg-type]
             if scheme == "http" and settings["inject"]:
                 self._parts.warnings.append(f"destination {name!r}: secrets go to http://{host} unencrypted")
+
+    def _proxy(self, value: Value) -> Proxy | Literal["none"]:
+        """The proxy of the file or of a destination, in its short or its long form."""
+        if value.data == "none":
+            return "none"
+        if not isinstance(value.data, dict):
+            scheme, host, port, _ = value.data
+            return Proxy(scheme, host, port)
+        here = self._place(None, value)
+        scheme, host, port, _ = value.get("url")
+        if ("username" in value.data) != ("secret" in value.data):
+            here.problem("a user and the secret that is the password go together", accepted="username and secret")
+        elif "secret" in value.data:
+            self._refer(value.get("secret"), value.data["secret"])
+        authority = value.data.get("ca")
+        if authority is not None and scheme != "https":
+            here.problem("there is no TLS with this proxy that `ca` could be about", accepted="url: https://HOST:PORT")
+            authority = None
+        return Proxy(
+            scheme,
+            host,
+            port,
+            username=value.get("username", ""),
+            secret=value.get("secret"),
+            ca=self._certificate(authority),
+            no_proxy=_texts(value, "no_proxy"),
+        )
 
     def _check_tls(self, value: Value) -> None:
         here = self._place(None, value)

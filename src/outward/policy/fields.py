@@ -120,6 +120,35 @@ INJECT: Final = ByKey(
     later=frozenset({"query", "sigv4"}),
 )
 
+PROXY_URL: Final = r"(?:http|https|socks5|socks5h)://(?:[^/?#\s]*@)?[^/?#@\s]+/?"
+PROXY: Final = ByKind(
+    {
+        "text": Text(
+            "a URL such as http://proxy.corp.example:3128, or none",
+            rf"none|{PROXY_URL}",
+            texts.proxy_choice,
+            private=True,
+        ),
+        "mapping": Record(
+            "a proxy",
+            {
+                "url": Field(
+                    Text("a URL such as http://proxy.corp.example:3128", PROXY_URL, texts.proxy_url, private=True),
+                    "the proxy: http, https, socks5, or socks5h, which leaves names to it",
+                    required=True,
+                ),
+                "username": Field(Text("a user name", parse=texts.username), "user of the proxy, with `secret`"),
+                "secret": Field(NAME, "secret that is the user's password"),
+                "ca": Field(PATH, "PEM file of a root to trust for an https proxy itself, besides the system's"),
+                "no_proxy": Field(
+                    List(Text("a host, or an IP network such as 10.0.0.0/8", r"\S+", texts.bypass)),
+                    "hosts, with all names below them, and addresses to which no proxy is used",
+                ),
+            },
+        ),
+    }
+)
+
 DESTINATION: Final = Record(
     "a destination",
     {
@@ -142,6 +171,7 @@ DESTINATION: Final = Record(
             Text("an address with its port, such as 127.0.0.1:8443", r"\S+", texts.dialled),
             "dialled instead of the host",
         ),
+        "proxy": Field(PROXY, "proxy that the way leads through, or `none`; default: that of the policy"),
         "ca": Field(PATH, "PEM file of a root to trust for this destination, besides the system's"),
         "allow_private": Field(Flag(), "whether the host may resolve to private addresses; default `false`"),
         "client_credentials": Field(
@@ -212,6 +242,9 @@ POLICY: Final = Record(
         "use": Field(List(LINE), "presets by name, files by path (relative to this file)"),
         "secrets": Field(Table(NAME, SECRET), "names, and where the values come from"),
         "agents": Field(Table(NAME, AGENT), "agents that name themselves to a gateway"),
+        "proxy": Field(
+            PROXY, "proxy that the way out leads through, or `none`; default: what the caller's environment says"
+        ),
         "destinations": Field(List(DESTINATION), "what may be reached; order never matters"),
         "workspace": Field(WORKSPACE, "what the sandbox sees of the workspace"),
         "sandbox": Field(SANDBOX, "how the agent is confined"),

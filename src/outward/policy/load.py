@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from outward.core import OutwardError, PolicyError, Problem
 from outward.policy.build import Builder, Parts, Placed, Surroundings
@@ -17,6 +18,7 @@ from outward.policy.tree import read_tree
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from outward.core import Proxy
     from outward.policy.model import Registries, SecretSpec
     from outward.policy.shapes import Value
 
@@ -155,20 +157,35 @@ class _Loader:
             if reference.thing not in self._parts.secret_names:
                 message = f"there is no secret {reference.thing!r}{nearest(reference.thing, secrets)}"
                 reference.problem(message, accepted=", ".join(secrets) or "a name under secrets")
-        find_conflicts(self._parts.destinations)
+        proxy = self._proxy()
+        destinations = [_sent_through(proxy, placed) for placed in self._parts.destinations]
+        find_conflicts(destinations)
         problems = [*self.problems, *(problem for reading in self._readings for problem in reading.in_order())]
         if problems:
             raise PolicyError(problems)
         return Policy(
             secrets=MappingProxyType(secrets),
-            destinations=tuple(placed.thing for placed in self._parts.destinations),
+            destinations=tuple(placed.thing for placed in destinations),
             agents=MappingProxyType(agents),
             workspace=self._workspace,
             sandbox=self._sandbox,
+            proxy=proxy,
             files=tuple(self._read_files),
             warnings=tuple(dict.fromkeys(self._parts.warnings)),
             registry_variables=self._parts.registry_variables,
         )
+
+    def _proxy(self) -> Proxy | Literal["none"] | None:
+        """The one proxy that the files agree on."""
+        if not self._parts.proxies:
+            return None
+        first, *others = self._parts.proxies
+        for other in others:
+            if other.thing != first.thing:
+                where = f"{first.reading.file}:{first.value.node.start.line}"
+                other.problem(f"the proxy is defined differently in {where}")
+        proxy: Proxy | Literal["none"] = first.thing
+        return proxy
 
     def _unique(self, parts: Sequence[Placed]) -> dict[str, Any]:
         known: dict[str, Placed] = {}
@@ -192,6 +209,14 @@ class _Loader:
         _check_distinct(known, "expose")
         _check_distinct(known, "placeholder")
         return {name: placed.thing for name, placed in known.items()}
+
+
+def _sent_through(proxy: Proxy | Literal["none"] | None, placed: Placed) -> Placed:
+    """The destination with the proxy of the whole policy, unless it has one of its own or is dialled by its address."""
+    destination = placed.thing
+    if proxy is None or destination.proxy is not None or destination.connect_to is not None:
+        return placed
+    return placed._replace(thing=replace(destination, proxy=proxy))
 
 
 def _merged(one: SecretSpec, two: SecretSpec) -> SecretSpec | None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from outward.core import Destination, Request, Verdict
+    from outward.core import Destination, Proxy, Request, Verdict
 
 
 class Registries(Protocol):
@@ -87,8 +87,9 @@ class SandboxSpec:
 class Policy:
     """A policy, compiled once. An empty one denies everything.
 
-    ``files`` are all files that were read, which no sandbox may see writable. ``warnings`` are for a person to read;
-    none of them makes the policy wider. ``registry_variables`` tell the package managers inside where to fetch from.
+    ``proxy`` is what the file says for all destinations; each has been given it, or has its own. ``files`` are all files
+    that were read, which no sandbox may see writable. ``warnings`` are for a person to read; none of them makes the policy
+    wider. ``registry_variables`` tell the package managers inside where to fetch from.
     """
 
     secrets: Mapping[str, SecretSpec] = field(default_factory=dict)
@@ -96,6 +97,7 @@ class Policy:
     agents: Mapping[str, AgentSpec] = field(default_factory=dict)
     workspace: WorkspaceSpec = WorkspaceSpec()
     sandbox: SandboxSpec = SandboxSpec()
+    proxy: Proxy | Literal["none"] | None = None
     files: tuple[Path, ...] = ()
     warnings: tuple[str, ...] = ()
     registry_variables: Mapping[str, str] = field(default_factory=dict)

@@ -7,10 +7,11 @@ forms) with what is wrong.
 from __future__ import annotations
 
 import re
-from ipaddress import ip_address
-from typing import Final
+from ipaddress import ip_address, ip_network
+from typing import Final, Literal
 
 from outward.core import canonical_authority, canonical_host
+from outward.core.proxy import ProxyAddress, parse_proxy_url
 from outward.policy.globs import canonical_glob
 
 FIELD_NAME: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
@@ -62,6 +63,31 @@ def dialled(text: str) -> tuple[str, int]:
     if not _is_address(host):
         raise ValueError("this must be an IP address with its port")
     return host, port
+
+
+def proxy_url(text: str) -> ProxyAddress:
+    """The address of a proxy, without a user: a policy file is no place for a password."""
+    address = parse_proxy_url(text)
+    if address.userinfo is not None:
+        raise ValueError("no user stands in the URL, for a password belongs in a secret: {url, username, secret}")
+    return address
+
+
+def proxy_choice(text: str) -> ProxyAddress | Literal["none"]:
+    """``proxy`` in its short form."""
+    return "none" if text == "none" else proxy_url(text)
+
+
+def bypass(text: str) -> str:
+    """One entry of ``no_proxy``: a name that stands for itself and all below it, an address or a network."""
+    if "/" in text:
+        try:
+            return str(ip_network(text, strict=False))
+        except ValueError:
+            raise ValueError("this is not a network's address and the number of its bits") from None
+    if "*" in text:
+        raise ValueError("a name stands for all names below it without a star; `proxy: none` is for every host")
+    return canonical_host(text.removeprefix("."))
 
 
 def _is_address(host: str) -> bool:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from outward.audit import Journal
+    from outward.core import CallerProxies
     from outward.pki import Authority
     from outward.policy import Policy
     from outward.server.listening import Plan
@@ -29,6 +30,7 @@ class Server:
         *,
         policy: Policy,
         environment: Mapping[str, str],
+        caller: CallerProxies,
         authority: Authority,
         journal: Journal,
         reload: Callable[[], Policy],
@@ -41,7 +43,7 @@ class Server:
         self._report: Final = report
         self._service: Final = Service(
             policy,
-            CredentialStore(policy.secrets, environment=environment),
+            CredentialStore(policy.secrets, environment=environment, caller=caller),
             environment=environment,
             authority=authority,
             journal=journal,

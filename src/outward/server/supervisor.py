@@ -59,7 +59,9 @@ class Supervisor:
         self._ground: Final = ground
         self._gather: Final = gather
         self._report: Final = report
-        self._ruleset = Ruleset(policy, CredentialStore(policy.secrets, environment=ground.environment))
+        self._ruleset = Ruleset(
+            policy, CredentialStore(policy.secrets, environment=ground.environment, caller=ground.caller)
+        )
         self._bound: list[Bound] = []
         self._selector: Final = selectors.DefaultSelector()
         self._wakeup: Final = socket.socketpair()

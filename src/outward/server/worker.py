@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from outward.core import CallerProxies
     from outward.gateway.gateway import Ruleset
     from outward.pki import Authority
     from outward.policy import Policy
@@ -38,6 +39,7 @@ class Ground:
     """What is the same for all workers of a ``serve``, whenever they begin. ``journal`` is the journals' directory."""
 
     environment: Mapping[str, str]
+    caller: CallerProxies
     authority: Authority
     journal: Path
     session: str

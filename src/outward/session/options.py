@@ -9,12 +9,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from outward.agents import Profile
+    from outward.core import CallerProxies
     from outward.policy import Policy
 
 
 class Options(NamedTuple):
-    """``agent`` is the identity in the policy and the journal, and names the home. ``environment`` and ``home`` are the
-    caller's. ``state`` is the state directory; ``config`` is where the user's policy lives. ``timeout`` is in seconds.
+    """``agent`` is the identity in the policy and the journal, and names the home. ``environment``, ``proxies`` and ``home``
+    are the caller's. ``state`` is the state directory; ``config`` is where the user's policy lives. ``timeout`` is in seconds.
     ``terminal`` says that standard input and output are a terminal, which the command then gets one of its own for.
     """
 
@@ -28,5 +29,6 @@ class Options(NamedTuple):
     config: Path
     home: Path
     environment: Mapping[str, str]
+    proxies: CallerProxies
     timeout: float | None
     terminal: bool

@@ -44,7 +44,7 @@ class Parts(NamedTuple):
 
 def assemble(options: Options) -> Parts:
     """Everything up to the point where something would be started. See :func:`~outward.session.preparation.prepare`."""
-    store = CredentialStore(options.policy.secrets, environment=options.environment)
+    store = CredentialStore(options.policy.secrets, environment=options.environment, caller=options.proxies)
     authority = Authority.open(options.state / "pki")
     return Parts(store, authority, prepare(options, authority, store.exposed()))
 

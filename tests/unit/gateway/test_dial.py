@@ -9,7 +9,13 @@ from typing import Any
 import pytest
 
 from outward.core import Code, Destination
-from outward.gateway.dial import DialError, Dialler
+from outward.credentials import CredentialStore
+from outward.gateway.denial import DialError
+from outward.gateway.dial import Dialler
+from outward.gateway.upstream_proxy import ProxyChoice
+from outward.policy import Policy
+
+DIRECT = ProxyChoice(Policy(), CredentialStore({}, environment={}))
 
 
 class Resolver:
@@ -37,7 +43,7 @@ class Resolver:
 def dial(**fields: Any) -> DialError:
     destination = Destination("evil.test", "evil.test", 443, "https", (), **fields)
     with pytest.raises(DialError) as caught:
-        asyncio.run(Dialler().open(destination, "evil.test", asyncio.Protocol, tls=True))
+        asyncio.run(Dialler().open(destination, "evil.test", asyncio.Protocol, DIRECT, tls=True))
     return caught.value
 
 
@@ -81,5 +87,5 @@ def test_never_ourselves_even_on_purpose(monkeypatch: pytest.MonkeyPatch) -> Non
     dialler.never_dial(8080)
     destination = Destination("a", "a", 443, "https", (), connect_to=("127.0.0.1", 8080))
     with pytest.raises(DialError, match="itself"):
-        asyncio.run(dialler.open(destination, "a", asyncio.Protocol, tls=False))
+        asyncio.run(dialler.open(destination, "a", asyncio.Protocol, DIRECT, tls=False))
     assert resolver.connected == []

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outward.core import Injection, PolicyError
+from outward.core import Injection, PolicyError, Proxy
 from outward.policy import Limits
 from tests.unit.policy.conftest import FILE, HOME, FakeRegistries, make_policy, make_request, problems_of
 
@@ -134,6 +134,22 @@ MISTAKES = {
     "command as text": ("version: 1\nsecrets: {a: {command: op read}}", 2, 24, "secrets.a.command", "list", "'op read'", "argument"),
     "empty command": ("version: 1\nsecrets: {a: {command: []}}", 2, 24, "secrets.a.command", "list", "a list", "argument"),
     "short placeholder": ("version: 1\nsecrets: {a: {env: A, placeholder: abc}}", 2, 36, "secrets.a.placeholder", "", "not shown", "8"),
+    "a proxy without scheme": ("version: 1\nproxy: proxy.corp.example:3128", 2, 8, "proxy", "", "not shown", "http://proxy.corp.example:3128, or none"),
+    "another kind of proxy": ("version: 1\nproxy: socks4://a:1", 2, 8, "proxy", "", "not shown", "none"),
+    "a proxy without port": ("version: 1\nproxy: http://proxy.corp.example", 2, 8, "proxy", "a host and a port", "not shown", "3128"),
+    "a password in a proxy's address": ("version: 1\nproxy: http://u:sk-ant-test-1@a:1", 2, 8, "proxy", "belongs in a secret: {url, username, secret}", "not shown", "3128"),
+    "a slash in a password in a proxy's address": ("version: 1\nproxy: {url: 'http://u:sk-ant/test@a:1'}", 2, 14, "proxy.url", "", "not shown", "3128"),
+    "a user in a proxy's address": ("version: 1\nproxy: {url: 'http://sk-ant-test-1@a:1'}", 2, 14, "proxy.url", "belongs", "not shown", "3128"),
+    "a proxy with a path": ("version: 1\nproxy: http://a:1/path", 2, 8, "proxy", "", "not shown", "3128"),
+    "a proxy without url": ("version: 1\nproxy: {no_proxy: [a]}", 2, 8, "proxy.url", "missing", "", "url:"),
+    "an unknown key of a proxy": ("version: 1\nproxy: {url: 'http://a:1', user: b}", 2, 28, "proxy.user", "mean 'username'", "'user'", "secret"),
+    "a proxy's user without password": ("version: 1\nproxy: {url: 'http://a:1', username: b}", 2, 8, "proxy", "go together", "", "secret"),
+    "a proxy's unknown secret": ("version: 1\nproxy: {url: 'http://a:1', username: b, secret: c}", 2, 49, "proxy.secret", "no secret 'c'", "", "secrets"),
+    "an authority of a proxy in the clear": ("version: 1\nproxy: {url: 'http://a:1', ca: ca.pem}", 2, 8, "proxy", "", "", "https://"),
+    "a star in no_proxy": ("version: 1\nproxy: {url: 'http://a:1', no_proxy: ['*.b']}", 2, 39, "proxy.no_proxy[0]", "without a star", "'*.b'", "network"),
+    "a host and port in no_proxy": ("version: 1\nproxy: {url: 'http://a:1', no_proxy: ['b:1']}", 2, 39, "proxy.no_proxy[0]", "not a host", "'b:1'", "network"),
+    "a broken network in no_proxy": ("version: 1\nproxy: {url: 'http://a:1', no_proxy: [10.0.0.0/33]}", 2, 39, "proxy.no_proxy[0]", "address", "'10.0.0.0/33'", "network"),
+    "a proxy to an address": (wrapped("{host: a.example, connect_to: '10.0.0.1:1', proxy: 'http://a:1', allow: [GET /]}"), 4, 56, "destinations[0].proxy", "dialled directly", "", ""),
     "one variable for two": (
         "version: 1\nsecrets: {a: {env: A, expose: X}, b: {env: B, expose: X}}", 2, 38, "secrets.b", "'expose'", "", "",
     ),
@@ -431,3 +447,54 @@ def test_any_text_is_a_policy_or_has_problems(text):
 def test_deep_nesting_is_a_problem_and_no_crash():
     for opening in ("[" * 5000, "{a: " * 5000, "- " * 5000):
         assert problems_of(f"version: 1\nuse: {opening}" if opening[0] != "-" else opening)
+
+
+def test_the_proxy_of_the_policy_is_that_of_every_destination_without_its_own():
+    policy = make_policy(
+        """\
+        version: 1
+        use: [./team.yaml]
+        proxy: {url: 'https://proxy.corp.example', ca: ca.yaml, username: u, secret: pw, no_proxy: [.Corp.example, 10.1.0.0/8]}
+        secrets: {pw: {env: PW}}
+        destinations:
+          - {host: a.example, allow: [GET /]}
+          - {host: b.example, allow: [GET /], proxy: none}
+          - {host: c.example, allow: [GET /], proxy: 'socks5h://[::1]:1080'}
+          - {host: d.example, allow: [GET /], connect_to: '10.0.0.1:1'}
+        """,
+        team="version: 1\ndestinations: [{host: e.example, allow: [GET /]}]\n",
+        ca=CERTIFICATE,
+    )
+    general = Proxy("https", "proxy.corp.example", 443, "u", "pw", CERTIFICATE, ("corp.example", "10.0.0.0/8"))
+    assert policy.proxy == general
+    assert {one.host: one.proxy for one in policy.destinations} == {
+        "a.example": general,
+        "b.example": "none",
+        "c.example": Proxy("socks5h", "::1", 1080),
+        "d.example": None,
+        "e.example": general,
+    }
+    assert FILE.with_name("ca.yaml") in policy.files
+
+
+def test_without_a_proxy_the_environment_decides():
+    (destination,) = make_policy("version: 1\ndestinations: [{host: a.example, allow: [GET /]}]").destinations
+    assert destination.proxy is None
+
+
+def test_files_agree_on_the_proxy():
+    team = "version: 1\nproxy: http://a:1\n"
+    assert make_policy("version: 1\nuse: [./team.yaml]\nproxy: {url: 'http://A:1'}", team=team).proxy == Proxy(
+        "http", "a", 1
+    )
+    (problem,) = problems_of("version: 1\nuse: [./team.yaml]\nproxy: none", team=team)
+    assert "differently in /etc/outward/team.yaml:2" in problem.message
+    assert (problem.line, problem.path) == (3, "proxy")
+
+
+def test_one_host_has_one_way():
+    one, other = "proxy: 'http://a:1'", "proxy: none"
+    destinations = "version: 1\ndestinations:\n- {host: b, allow: [GET /x], %s}\n- {host: b, allow: [GET /x], %s}\n"
+    assert len(make_policy(destinations % (one, one)).destinations) == 2
+    (problem,) = problems_of(destinations % (one, other))
+    assert "in two ways" in problem.message

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from outward.audit.journal import FILE_BYTES, LIMIT_BYTES, Journal
-from outward.core import HostError, OutwardError
+from outward.core import NO_CALLER_PROXIES, HostError, OutwardError
 from outward.policy import Policy, Sources
 from outward.server.channel import Kind, Message
 from outward.server.process import Process
@@ -45,7 +45,7 @@ class Desk:
     """A supervisor with fake workers and a clock that stands still."""
 
     def __init__(self, directory: Path, *workers: FakeWorker) -> None:
-        ground: Any = Ground({}, None, directory, "serve-x", len(workers))  # type: ignore[arg-type]
+        ground: Any = Ground({}, NO_CALLER_PROXIES, None, directory, "serve-x", len(workers))  # type: ignore[arg-type]
         self.said: list[str] = []
         supervisor: Any = Supervisor(ground, Policy(), gather=_no_sources, report=self.said.append)
         supervisor._workers.update(enumerate(workers))
@@ -189,7 +189,7 @@ def test_all_workers_together_keep_the_limit_of_the_directory(tmp_path: Path, mo
 
     monkeypatch.setattr(Journal, "open", opened)
     for workers in (2, 7, 999):
-        Ground({}, None, tmp_path, "serve-x", workers).open_journal(3)  # type: ignore[arg-type]
+        Ground({}, NO_CALLER_PROXIES, None, tmp_path, "serve-x", workers).open_journal(3)  # type: ignore[arg-type]
         session, limit, file = asked.pop()
         assert session == "serve-x-w3"
         # One has just made room for its own file; each other may have an empty file to fill.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from outward.agents import PROFILES
-from outward.core import HostError
+from outward.core import NO_CALLER_PROXIES, HostError
 from outward.policy import Policy, SandboxSpec, SecretSpec
 from outward.session import Options
 from outward.session.environment import build
@@ -37,6 +37,7 @@ def environment(
         config=tmp_path / "config",
         home=tmp_path / "home",
         environment=caller,
+        proxies=NO_CALLER_PROXIES,
         timeout=None,
         terminal=terminal,
     )

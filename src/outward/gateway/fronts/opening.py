@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final, Protocol
 
-from outward.core import ClientError, Code, JournalUnavailable, Request
+from outward.core import ClientError, Code, JournalUnavailable, Request, SecretUnavailable
 from outward.core.canonical import is_address
 from outward.gateway.client_hello import HANDSHAKE, MAX_CLIENT_HELLO, parse_client_hello
-from outward.gateway.denial import Denial
-from outward.gateway.dial import DialError
+from outward.gateway.denial import Denial, DialError, code_of
 from outward.gateway.fronts.handover import speak_http, speak_https
 from outward.gateway.listeners import peek
 from outward.gateway.record import Record
@@ -97,10 +96,12 @@ class Opening:
         tunnel = Tunnel(gateway, self.asked, verdict)
         try:
             tunnel.start()
-            _, address = await gateway.dialler.open(destination, self._host, lambda: tunnel.server, tls=False)
-        except DialError as error:
-            tunnel.refuse(error.code, error.message)
-            await self._replies.refuse(self._denial(error.code, error.message, verdict))
+            choice = gateway.ruleset.proxies
+            dialled = await gateway.dialler.open(destination, self._host, lambda: tunnel.server, choice, tls=False)
+        except (DialError, SecretUnavailable) as error:
+            code = code_of(error)
+            tunnel.refuse(code, error.message)
+            await self._replies.refuse(self._denial(code, error.message, verdict, error.hint))
             return False
         except JournalUnavailable as error:
             await self.refuse(Code.JOURNAL_UNAVAILABLE, error.message)
@@ -117,7 +118,7 @@ class Opening:
         except (OSError, TimeoutError, asyncio.CancelledError) as error:
             tunnel.close(str(error) or "the client said no hello in time")
             raise
-        tunnel.join(address)
+        tunnel.join(dialled.address)
         return True
 
     def _check(self, hello: ClientHello) -> None:
@@ -136,6 +137,6 @@ class Opening:
         """For a client that there is no telling any more."""
         Record(self._gateway, "connect").end(self.asked, verdict, code=code, error=detail or None)
 
-    def _denial(self, code: Code, detail: str, verdict: Verdict | None) -> Denial:
+    def _denial(self, code: Code, detail: str, verdict: Verdict | None, hint: str = "") -> Denial:
         rule = verdict.rule if verdict is not None else ""
-        return Denial(code, method="CONNECT", host=self._host, port=self._port, rule=rule, detail=detail)
+        return Denial(code, "CONNECT", host=self._host, port=self._port, rule=rule, detail=detail, hint=hint)
