@@ -317,14 +317,16 @@ def test_a_websocket_in_the_clear_gets_a_tunnel(
 ) -> None:
     async def upgrade(_: Upstream, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
-        writer.write(b"HTTP/1.1 101 X\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+        accept = b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"  # RFC 6455 §1.3
+        writer.write(b"HTTP/1.1 101 X\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" + accept + b"\r\n")
         writer.write(await reader.readexactly(4))
         await writer.drain()
 
     proxy = company(upstream(tls=False, handler=upgrade))
     gateway = serve(through(proxy) + PLAIN, env=ENVIRONMENT)
     with gateway.dial() as client:
-        fields = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: eA==\r\n"
+        fields = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        fields += "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
         client.send(f"GET http://api.test/ws HTTP/1.1\r\nHost: api.test\r\n{fields}\r\n".encode())
         assert client.read_head()[0] == 101
         client.send(b"ping")

@@ -12,7 +12,7 @@ import os
 import socket
 import ssl
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
 from outward.core import Code
 from outward.core.canonical import is_address
@@ -208,7 +208,10 @@ async def _take_over(talk: Negotiation, factory: Callable[[], P], context: ssl.S
         transport = await asyncio.get_running_loop().start_tls(
             talk.transport, early, context, server_hostname=host, ssl_handshake_timeout=HANDSHAKE_TIMEOUT
         )
-    early.hand_over(cast("asyncio.Transport", transport), protocol)
+    if transport is None or transport.is_closing():
+        # The loop takes a connection that ends without an error for the end of the handshake.
+        raise DialError(Code.UPSTREAM_TLS, f"TLS with {host} failed: the connection was closed")
+    early.hand_over(transport, protocol)
     return protocol
 
 
