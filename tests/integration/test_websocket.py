@@ -357,7 +357,7 @@ def test_what_was_sent_before_the_end_arrives(
         client.sock.shutdown(socket.SHUT_WR)
         closed.set()
         assert counted.wait(20)
-    assert count == sent
+    assert (count, ended(served)["bytes_in"]) == (sent, sent), served.journal()
     assert ended(served)["bytes_in"] == sent
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from outward.core import ClientError, Code, Request
 from outward.gateway.answer import Answer
@@ -12,7 +12,7 @@ from outward.gateway.exchange import Exchange
 from outward.gateway.http1 import MAX_HEAD, RequestHead, ResponseHead, body_reader, parse_request, split_head
 from outward.gateway.record import Record
 from outward.gateway.tunnel import TUNNEL_TIME
-from outward.gateway.upstream import HIGH_WATER
+from outward.gateway.upstream import bounded
 
 if TYPE_CHECKING:
     from outward.credentials.scrub import Scrubber
@@ -63,9 +63,7 @@ class ClientConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See :class:`asyncio.Protocol`."""
-        # Not checked by isinstance: transports of uvloop do not derive from asyncio's.
-        self.transport = cast(asyncio.Transport, transport)
-        self.transport.set_write_buffer_limits(HIGH_WATER)
+        self.transport = bounded(transport)
         self.last_activity = self.gateway.clock()
         self.gateway.joined(self)
 

@@ -4,10 +4,10 @@ octets are none of our business."""
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from outward.gateway.record import Record
-from outward.gateway.upstream import HIGH_WATER
+from outward.gateway.upstream import bounded
 
 if TYPE_CHECKING:
     from outward.core import Code, Request, Verdict
@@ -30,9 +30,7 @@ class TunnelEnd(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See :class:`asyncio.Protocol`."""
-        # Not checked by isinstance: transports of uvloop do not derive from asyncio's.
-        self.transport = cast(asyncio.Transport, transport)
-        self.transport.set_write_buffer_limits(HIGH_WATER)
+        self.transport = bounded(transport)
 
     def data_received(self, data: bytes) -> None:
         """Passes it on; what comes before both ends are there is held: a server that speaks first waits for nobody."""

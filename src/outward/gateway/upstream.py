@@ -45,6 +45,20 @@ PoolKey = tuple[str, "Destination", str]
 """(agent, destination, host): connections are never shared between agents, nor between hosts of a wildcard."""
 
 
+def bounded(transport: asyncio.BaseTransport) -> asyncio.Transport:
+    """``transport``, with a bound on what waits in it in either direction.
+
+    TLS also buffers what it has received and nobody has asked for yet, and drops that when the other side hangs up: the end
+    of an answer, where the client is slow. So it must not go on receiving while the reader pauses.
+    """
+    # Not checked by isinstance: transports of uvloop do not derive from asyncio's.
+    known = cast(asyncio.Transport, transport)
+    known.set_write_buffer_limits(HIGH_WATER)
+    if (limit := getattr(known, "set_read_buffer_limits", None)) is not None:  # TLS has it, TCP has no need of it
+        limit(1, 0)
+    return known
+
+
 class UpstreamConnection(asyncio.Protocol):
     """One connection to a server; serves one exchange at a time and hands it what arrives, parsed."""
 
@@ -71,9 +85,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See :class:`asyncio.Protocol`."""
-        # Not checked by isinstance: transports of uvloop do not derive from asyncio's.
-        self.transport = cast(asyncio.Transport, transport)
-        self.transport.set_write_buffer_limits(HIGH_WATER)
+        self.transport = bounded(transport)
 
     def data_received(self, data: bytes) -> None:
         """Parses; anything that an answer must not contain ends the exchange."""

@@ -31,8 +31,10 @@ class Transport:
     def can_write_eof(self) -> bool:
         return True
 
-    def set_write_buffer_limits(self, _: int) -> None:
+    def set_write_buffer_limits(self, *_: int) -> None:
         pass
+
+    set_read_buffer_limits = set_write_buffer_limits
 
     def __getattr__(self, name: str) -> Any:
         return lambda: self.done.append(name)

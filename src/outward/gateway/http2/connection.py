@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
@@ -20,7 +20,7 @@ from outward.gateway.http2.frames import Allowance, FrameError, FrameReader, Goa
 from outward.gateway.http2.stream import Http2Stream
 from outward.gateway.listeners import MAX_CONNECTIONS
 from outward.gateway.record import Record
-from outward.gateway.upstream import HIGH_WATER
+from outward.gateway.upstream import bounded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -90,9 +90,7 @@ class Http2Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See :class:`asyncio.Protocol`."""
-        # Not checked by isinstance: transports of uvloop do not derive from asyncio's.
-        self.transport = cast(asyncio.Transport, transport)
-        self.transport.set_write_buffer_limits(HIGH_WATER)
+        self.transport = bounded(transport)
         self.gateway.joined(self)
         self.h2.initiate_connection()
         self.h2.increment_flow_control_window(CONNECTION_WINDOW - STREAM_WINDOW)
