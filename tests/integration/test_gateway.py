@@ -116,6 +116,15 @@ def test_bodies_of_both_kinds(gateway: Serve, api: Upstream) -> None:
     assert api.connections == 1, "the connection was kept"
 
 
+def test_a_chunked_body_that_is_empty_is_ended_too(gateway: Serve) -> None:
+    """All of it has arrived before there is a connection to send it on."""
+    head = b"POST /v1/messages HTTP/1.1\r\nHost: api.test\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with gateway.tunnel("api.test") as client:
+        for _ in range(2):  # a new connection, and a kept one
+            client.send(head + b"0\r\n\r\n")
+            assert client.read_answer().json()["body"] == ""
+
+
 def test_pipelined_requests_are_answered_in_order(gateway: Serve) -> None:
     with gateway.tunnel("api.test") as client:
         client.send(b"".join(b"GET /v1/%d HTTP/1.1\r\nHost: api.test\r\n\r\n" % n for n in range(50)))

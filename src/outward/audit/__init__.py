@@ -11,6 +11,6 @@
 """
 
 from outward.audit.format import new_session, worker_session
-from outward.audit.journal import Journal
+from outward.audit.journal import Batch, Journal
 
-__all__ = ["Journal", "new_session", "worker_session"]
+__all__ = ["Batch", "Journal", "new_session", "worker_session"]

@@ -1,4 +1,4 @@
-"""Writing the journal: one record, one ``write``, or an error that keeps the request from being forwarded."""
+"""Writing the journal: whole records, or an error that keeps the requests that they are about from being forwarded."""
 
 from __future__ import annotations
 
@@ -25,12 +25,24 @@ FILE_BYTES: Final = 64 << 20
 _CLOSED: Final = -1
 
 
+class Batch:
+    """Records that are written together. ``written`` is all that a request may go by: nothing else lets it be forwarded."""
+
+    __slots__ = ("error", "lines", "written")
+
+    def __init__(self) -> None:
+        self.lines: list[bytes] = []
+        self.written = False
+        self.error: JournalUnavailable | None = None
+
+
 class Journal:
     """The journal of one session. A context manager, for use by one thread.
 
-    The kernel has a record when :meth:`append` returns: it survives the death of this process, though not of the machine.
-    A failed write is undone, so that what is on disk is always whole records; when even that fails, nothing is written any
-    more before it has succeeded.
+    Records are staged, and written by :meth:`commit` all at once: what happens in one turn of an event loop costs one
+    ``write``. The kernel has them when it returns: they survive the death of this process, though not of the machine. A failed
+    write is undone, so that what is on disk is always whole records; when even that fails, nothing is written any more before
+    it has succeeded.
     """
 
     def __init__(self, directory: Path, session: str, position: Position, limit_bytes: int, file_bytes: int) -> None:
@@ -40,6 +52,8 @@ class Journal:
         self._limit_bytes: Final = limit_bytes
         self._file_bytes: Final = file_bytes
         self._descriptor, self._number, self._size, self._seq, self._prev, self._removed = position
+        self._last = self._seq, self._prev  # of the last record that was written
+        self._batch = Batch()
         self._torn = False
         self._second = 0
         self._time_prefix = ""
@@ -68,14 +82,39 @@ class Journal:
         return journal
 
     def append(self, event: Event) -> None:
-        """Writes one record. Raises :class:`JournalUnavailable`, and then the record is not in the journal."""
-        if self._size >= self._file_bytes:
+        """Writes one record, and what is staged. Raises :class:`JournalUnavailable`, and then none of it is in the journal."""
+        self.stage(event)
+        self.commit()
+
+    def stage(self, event: Event) -> Batch:
+        """Makes a record that the next :meth:`commit` writes. Raises :class:`JournalUnavailable`, and then it never will be."""
+        if self._size >= self._file_bytes and not self._batch.lines:
             self._rotate()
-        self._write(event)
+        return self._stage(event)
+
+    def commit(self) -> None:
+        """Writes what is staged. Raises :class:`JournalUnavailable`, and then none of it is in the journal."""
+        batch = self._batch
+        if not batch.lines:
+            return
+        self._batch = Batch()
+        text = b"".join(batch.lines)
+        batch.lines.clear()  # those who wait for the batch may keep it for long
+        try:
+            self._write(text)
+        except JournalUnavailable as error:
+            batch.error = error
+            self._seq, self._prev = self._last
+            raise
+        batch.written = True
+        self._size += len(text)
+        self._last = self._seq, self._prev
 
     def close(self) -> None:
-        """Closes the file. Harmless when closed already."""
+        """Writes what is staged, if it can, and closes the file. Harmless when closed already."""
         if self._descriptor != _CLOSED:
+            with contextlib.suppress(JournalUnavailable):
+                self.commit()
             os.close(self._descriptor)
             self._descriptor = _CLOSED
 
@@ -90,27 +129,33 @@ class Journal:
     def _begin(self) -> None:
         try:
             if self._removed:
-                self._write(Event("note", "", REPAIRED, "", bytes_in=self._removed))
+                self._note(Event("note", "", REPAIRED, "", bytes_in=self._removed))
             self._prune()
         except BaseException:
             self.close()
             raise
 
-    def _write(self, event: Event) -> None:
+    def _note(self, event: Event) -> None:
+        self._stage(event)
+        self.commit()
+
+    def _stage(self, event: Event) -> Batch:
         seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
         if seconds != self._second or self._torn:
             self._every_second(seconds)
         moment = f"{self._time_prefix}{nanoseconds // 1000:06d}Z"
-        line, digest = seal(encode(self._seq + 1, moment, self._quoted_session, event, self._prev))
+        line, self._prev = seal(encode(self._seq + 1, moment, self._quoted_session, event, self._prev))
+        self._seq += 1
+        self._batch.lines.append(line)
+        return self._batch
+
+    def _write(self, text: bytes) -> None:
         try:
-            written = os.write(self._descriptor, line)
+            written = os.write(self._descriptor, text)
         except OSError as error:
             self._undo(error.strerror or str(error))
-        if written != len(line):
-            self._undo("only part of a record could be written")
-        self._size += written
-        self._seq += 1
-        self._prev = digest
+        if written != len(text):
+            self._undo("only a part could be written")
 
     def _every_second(self, seconds: int) -> None:
         """What need not be done for every record: the time to the second, and whether the file is still ours alone."""
@@ -154,7 +199,7 @@ class Journal:
         """Makes room for the file that is being written. Each removal is recorded before it is done."""
         room = self._limit_bytes - self._file_bytes
         for doomed in superfluous(self._directory, self._session, self._number, room):
-            self._write(Event("note", doomed.last_seq, PRUNED, "", path=doomed.path.name))
+            self._note(Event("note", doomed.last_seq, PRUNED, "", path=doomed.path.name))
             doomed.path.unlink(missing_ok=True)
 
     def _unavailable(self, reason: str) -> JournalUnavailable:

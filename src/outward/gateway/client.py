@@ -12,6 +12,7 @@ from outward.gateway.exchange import Exchange
 from outward.gateway.http1 import MAX_HEAD, RequestHead, ResponseHead, body_reader, parse_request, split_head
 from outward.gateway.record import Record
 from outward.gateway.tunnel import TUNNEL_TIME
+from outward.gateway.turn import MAX_KEPT
 from outward.gateway.upstream import bounded
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ class ClientConnection(asyncio.Protocol):
         self.transport: asyncio.Transport
         self.last_activity = 0.0
         self.write_paused = False
+        self._kept = b""  # until the end of the turn
+        self._unsent: Final[list[bytes]] = []  # likewise
         self._buffer = b""  # what belongs to the next request
         self._exchange: Exchange | None = None
         self._head: RequestHead
@@ -68,15 +71,32 @@ class ClientConnection(asyncio.Protocol):
         self.gateway.joined(self)
 
     def data_received(self, data: bytes) -> None:
-        """A head, a body, or something that has to wait."""
+        """Small pieces wait for the end of the turn, large ones are passed on at once."""
         self.last_activity = self.gateway.clock()
-        self._take(data)
+        self.take_up()
+        if len(data) > MAX_KEPT:
+            self._take(data)
+        else:
+            self._kept = data
+            self.gateway.turn.arrived(self)
+
+    def take_up(self) -> None:
+        """See :class:`~outward.gateway.turn.Reader`."""
+        data, self._kept = self._kept, b""
+        if not data:
+            return
+        try:
+            self._take(data)
+        except BaseException:
+            self.abort()
+            raise
 
     def eof_received(self) -> bool:
         """A client that has said all is gone; half-closed HTTP connections serve nobody but smugglers.
 
         In a tunnel the server may still have something to say, and can where neither side has TLS in between.
         """
+        self.take_up()
         if self._tunnel and self._exchange is not None:
             self._exchange.on_request_body(b"", done=True)
             return self.transport.can_write_eof()
@@ -84,6 +104,7 @@ class ClientConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client has gone."""
+        self.take_up()
         self._closing = True
         self.gateway.left(self)
         exchange, self._exchange = self._exchange, None
@@ -182,16 +203,31 @@ class ClientConnection(asyncio.Protocol):
     def close(self) -> None:
         """Closes after what has been written is sent."""
         self._closing = True
-        self.transport.close()
+        if not self._unsent:
+            self.transport.close()
 
     def abort(self) -> None:
         """Closes at once, so that the client sees a cut answer for what it is."""
         self._closing = True
+        self._unsent.clear()
         self.transport.abort()
 
     def _write(self, data: bytes) -> None:
         self.last_activity = self.gateway.clock()
-        self.transport.write(data)
+        self._unsent.append(data)
+        if self.gateway.turn.taking_up:
+            self.gateway.turn.writing(self)
+        else:
+            self.flush()
+
+    def flush(self) -> None:
+        """See :class:`~outward.gateway.turn.Writer`."""
+        if self._unsent:
+            data = b"".join(self._unsent)
+            self._unsent.clear()
+            self.transport.write(data)
+            if self._closing:
+                self.transport.close()
 
     # -- requests
 
@@ -275,7 +311,7 @@ class ClientConnection(asyncio.Protocol):
             scheme, host, port = self.route.origin
             unread = Request(self.agent, "", scheme, host, port, "", "")
             Record(self.gateway, "http").end(unread, None, code=Code.MALFORMED_REQUEST, error=error.message)
-            self.transport.write(Denial(Code.MALFORMED_REQUEST, detail=error.message).response(close=True))
+            self._write(Denial(Code.MALFORMED_REQUEST, detail=error.message).response(close=True))
             self.close()
         finally:
             self._pumping = False

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 from outward.core import (
     ClientError,
     Code,
+    JournalUnavailable,
     OutwardError,
     Request,
     SecretUnavailable,
@@ -33,6 +34,7 @@ from outward.gateway.upstream import PoolKey, UpstreamConnection
 from outward.gateway.websocket import check_answer, check_request
 
 if TYPE_CHECKING:
+    from outward.audit import Batch
     from outward.core import Destination, Verdict
     from outward.credentials.injector import Injector
     from outward.credentials.scrub import Scrubber
@@ -51,6 +53,7 @@ class Exchange:
 
     __slots__ = (
         "_answering",
+        "_batch",
         "_destination",
         "_head",
         "_injector",
@@ -83,7 +86,8 @@ class Exchange:
         self._task: asyncio.Task[None] | None = None
         self._injector: Injector
         self._destination: Destination
-        self._pending = b""
+        self._batch: Batch
+        self._pending: bytes | None = None
         self._request_done = False
         self._answering = False
         self._tunnel = False
@@ -95,16 +99,33 @@ class Exchange:
         self._request_done = done
         try:
             self._decide()
-            if self._injector.ready():
+            ready = self._injector.ready()
+            if ready:
                 self._start()
-                upstream = self.gateway.pool.get(self._pool_key(), self.gateway.clock())
-                if upstream is not None:
-                    self._send(upstream)
-                    return
         except OutwardError as error:
             self._refuse_for(error)
             return
-        self._wait(recorded=self._injector.ready())
+        if ready:
+            self.gateway.turn.starting(self)
+        else:
+            self._wait(recorded=False)
+
+    def recorded(self) -> None:
+        """See :class:`~outward.gateway.turn.Starter`. Nothing goes on whose record was not written."""
+        if self._record.ended:
+            return
+        try:
+            if not self._batch.written:
+                self._refuse_for(self._batch.error or JournalUnavailable("the record was not written"))
+                return
+            upstream = self.gateway.pool.get(self._pool_key(), self.gateway.clock())
+            if upstream is not None:
+                self._send(upstream)
+                return
+        except BaseException:
+            self.client.abort()
+            raise
+        self._wait(recorded=True)
 
     def _wait(self, *, recorded: bool) -> None:
         """Something takes time: a secret, a connection. Meanwhile the client's body waits in its socket."""
@@ -162,6 +183,7 @@ class Exchange:
                 if not self._injector.ready():
                     raise SecretUnavailable(self._injector.secrets[0], "the value expired before it could be used")
                 self._start()
+                self.gateway.journal.commit()
             upstream = self.gateway.pool.get(self._pool_key(), self.gateway.clock()) or await self._dial()
         except OutwardError as error:
             self._task = None
@@ -180,7 +202,7 @@ class Exchange:
         dialled = await self.gateway.dialler.open(
             self._destination,
             key[2],
-            lambda: UpstreamConnection(self.gateway.pool, key),
+            lambda: UpstreamConnection(self.gateway.pool, self.gateway.turn, key),
             self._ruleset.proxies,
             tls=not plain,
             forwardable=plain and not self._head.websocket,
@@ -195,11 +217,11 @@ class Exchange:
         self._record.address = upstream.address
         # The scrubber of the values that go out now: they may be renewed before the answer to them comes.
         self._scrubber = upstream.scrubber(self._injector)
-        pending, self._pending = self._pending, b""
+        pending, self._pending = self._pending, None
         upstream.begin(self, self._head, self._request, self._injector)
         if self.client.write_paused:
             upstream.pause_reading()
-        if pending:
+        if pending is not None:
             upstream.send(pending, done=self._request_done)
 
     # -- the client's events
@@ -208,10 +230,10 @@ class Exchange:
         """More of the request's body; after an upgrade, whatever the client sends."""
         self._record.body_in += len(payload)
         self._request_done = done
-        if self._task is not None:
-            self._pending += payload
-        elif self._upstream is not None:
+        if self._upstream is not None:
             self._upstream.send(payload, done=done)
+        elif not self._record.ended:
+            self._pending = payload if self._pending is None else self._pending + payload
 
     def on_request_malformed(self, error: ClientError) -> None:
         """The body is not what the head promised. What was forwarded of it cannot be taken back, so both ends close."""
@@ -368,9 +390,9 @@ class Exchange:
         self.client.exchange_done()
 
     def _start(self) -> None:
-        """Before anything is forwarded. Raises :class:`JournalUnavailable`."""
+        """Stages the record that has to be written before anything is forwarded. Raises :class:`JournalUnavailable`."""
         assert self._verdict is not None
-        self._record.start(self._request, self._verdict, self._injector.secrets)
+        self._batch = self._record.start(self._request, self._verdict, self._injector.secrets)
 
     def _end(self, *, code: Code | None = None, error: str | None = None) -> None:
         if self._answering and not self._tunnel and code is None:

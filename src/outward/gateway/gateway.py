@@ -14,6 +14,7 @@ from outward.core.summary import Summary
 from outward.credentials.injector import Injector, find_leak
 from outward.gateway.dial import Dialler
 from outward.gateway.listeners import Listener
+from outward.gateway.turn import Turn
 from outward.gateway.upstream import Pool
 from outward.gateway.upstream_proxy import ProxyChoice
 
@@ -85,6 +86,7 @@ class Gateway:
         self.ruleset = Ruleset(policy, store)
         self.authority: Final = authority
         self.journal: Final = journal
+        self.turn: Final = Turn(journal, self.complain)
         self.pool: Final = Pool()
         self.dialler: Final = Dialler()
         self.summary: Final = Summary()
@@ -133,7 +135,8 @@ class Gateway:
             client.abort()
         for listener in self._listeners:
             await listener.wait_closed()
-        await asyncio.sleep(0)  # lets connection_lost run, which writes the last records
+        await asyncio.sleep(0)  # lets connection_lost run, which stages the last records
+        self.turn.end()
         self.pool.close()
         if self._sweeper is not None:
             self._sweeper.cancel()
@@ -175,9 +178,14 @@ class Gateway:
             if refusal in counter or len(counter) < MAX_REFUSED:
                 counter[refusal] += 1
         try:
-            self.journal.append(event)
+            self.journal.stage(event)
         except JournalUnavailable as error:
             self.complain(error)
+            return
+        if event.code is None:
+            self.turn.staged()
+        else:
+            self.turn.commit()  # a refusal is in the journal before anybody is told
 
     def complain(self, error: JournalUnavailable) -> None:
         """Says once, where the person can see it, that the journal cannot be written."""

@@ -8,6 +8,7 @@ from outward.core import STATUS_OF_CODE, UPSTREAM_TROUBLE, Event
 from outward.gateway.rewrite import masked_query
 
 if TYPE_CHECKING:
+    from outward.audit import Batch
     from outward.core import Code, Request, Verdict
     from outward.gateway.gateway import Gateway
 
@@ -15,11 +16,12 @@ if TYPE_CHECKING:
 class Record:
     """The two records of one exchange: a start before anything is forwarded, an end, whatever happens.
 
+    Both are staged; they are written at the end of the turn at the latest (:mod:`outward.gateway.turn`).
+
     What is known of the outcome is set while the exchange goes on.
     """
 
     __slots__ = (
-        "_ended",
         "_first_byte",
         "_gateway",
         "_id",
@@ -29,6 +31,7 @@ class Record:
         "address",
         "body_in",
         "body_out",
+        "ended",
         "secrets",
         "status",
     )
@@ -40,17 +43,17 @@ class Record:
         self._started: Final = gateway.clock()
         self._first_byte: float | None = None
         self._shown: str | None = None
-        self._ended = False
+        self.ended = False
         self.address: str | None = None
         self.status: int | None = None
         self.secrets: tuple[str, ...] = ()
         self.body_in = 0
         self.body_out = 0
 
-    def start(self, request: Request, verdict: Verdict, secrets: tuple[str, ...]) -> None:
-        """Raises :class:`~outward.core.JournalUnavailable`; then nothing may be forwarded."""
+    def start(self, request: Request, verdict: Verdict, secrets: tuple[str, ...]) -> Batch:
+        """Nothing may be forwarded before the batch is written. Raises :class:`~outward.core.JournalUnavailable`."""
         self.secrets = secrets
-        self._gateway.journal.append(
+        return self._gateway.journal.stage(
             Event(
                 "start",
                 self._id,
@@ -77,9 +80,9 @@ class Record:
         self, request: Request, verdict: Verdict | None, *, code: Code | None = None, error: str | None = None
     ) -> None:
         """Once, however many things go wrong at the end. ``code`` is set if the client got a refusal."""
-        if self._ended:
+        if self.ended:
             return
-        self._ended = True
+        self.ended = True
         now = self._gateway.clock()
         allowed = verdict is not None and (code is None or code in UPSTREAM_TROUBLE)
         self._gateway.ended(

@@ -92,6 +92,7 @@ class Tunnel:
     def start(self) -> None:
         """Before anything is dialled. Raises :class:`~outward.core.JournalUnavailable`."""
         self._record.start(self._request, self._verdict, ())
+        self._gateway.journal.commit()
 
     def join(self, address: str) -> None:
         """Both ends are connected: let the octets flow. Until now the server's end need not be read."""

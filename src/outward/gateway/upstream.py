@@ -22,6 +22,7 @@ from outward.gateway.http1 import (
     split_head,
 )
 from outward.gateway.rewrite import request_head
+from outward.gateway.turn import MAX_KEPT
 
 if TYPE_CHECKING:
     from outward.core import Destination, Request
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from outward.credentials.scrub import Scrubber
     from outward.gateway.exchange import Exchange
     from outward.gateway.http1 import RequestHead
+    from outward.gateway.turn import Turn
     from outward.gateway.upstream_proxy import Forwarding
 
 HIGH_WATER: Final = 256 * 1024
@@ -62,8 +64,9 @@ def bounded(transport: asyncio.BaseTransport) -> asyncio.Transport:
 class UpstreamConnection(asyncio.Protocol):
     """One connection to a server; serves one exchange at a time and hands it what arrives, parsed."""
 
-    def __init__(self, pool: Pool, key: PoolKey) -> None:
+    def __init__(self, pool: Pool, turn: Turn, key: PoolKey) -> None:
         self._pool: Final = pool
+        self._turn: Final = turn
         self.key: Final = key
         self.address = ""
         self.forwarding: Forwarding | None = None
@@ -72,6 +75,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.closed = False
         self._served = 0
         self.idle_until = 0.0
+        self._kept = b""  # until the end of the turn
         self._buffer = b""
         self._method = ""
         self._head: ResponseHead | None = None
@@ -88,27 +92,36 @@ class UpstreamConnection(asyncio.Protocol):
         self.transport = bounded(transport)
 
     def data_received(self, data: bytes) -> None:
-        """Parses; anything that an answer must not contain ends the exchange."""
-        exchange = self.exchange
-        if exchange is None:
+        """Small pieces wait for the end of the turn, large ones are passed on at once."""
+        self.take_up()
+        if self.exchange is None:
             # Nobody asked: a desynchronised server must not answer the next request with this.
             self.close()
-            return
-        if self._tunnel:
-            exchange.on_tunnel_data(data)
+        elif len(data) > MAX_KEPT:
+            self._take(self.exchange, data)
+        else:
+            self._kept = data
+            self._turn.arrived(self)
+
+    def take_up(self) -> None:
+        """See :class:`~outward.gateway.turn.Reader`."""
+        data, self._kept = self._kept, b""
+        if not data or self.exchange is None:
             return
         try:
-            self._receive(exchange, data)
-        except (UpstreamError, ClientError) as error:
-            self.close()
-            exchange.on_upstream_error(UpstreamError(error.message, hint=error.hint))
+            self._take(self.exchange, data)
+        except BaseException:
+            self.transport.abort()
+            raise
 
     def eof_received(self) -> bool:
         """The server has said all: the end of a body without length, or a failure (see ``connection_lost``)."""
+        self.take_up()
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Ends the exchange: well if the body was to last until now, else as a failure."""
+        self.take_up()
         self.closed = True
         exchange, self.exchange = self.exchange, None
         if exchange is None:
@@ -200,6 +213,17 @@ class UpstreamConnection(asyncio.Protocol):
                 self.transport.abort()
 
     # -- parsing
+
+    def _take(self, exchange: Exchange, data: bytes) -> None:
+        """Anything that an answer must not contain ends the exchange."""
+        if self._tunnel:
+            exchange.on_tunnel_data(data)
+            return
+        try:
+            self._receive(exchange, data)
+        except (UpstreamError, ClientError) as error:
+            self.close()
+            exchange.on_upstream_error(UpstreamError(error.message, hint=error.hint))
 
     def _receive(self, exchange: Exchange, data: bytes) -> None:
         while self._head is None:

@@ -48,6 +48,38 @@ def test_a_record_is_on_disk_when_append_returns(directory: Path) -> None:
     assert [one["seq"] for one in second] == [1, 2]
 
 
+def test_what_is_staged_is_written_at_once(directory: Path) -> None:
+    with Journal.open(directory, session="s") as journal:
+        journal.commit()  # nothing to write
+        first, second = journal.stage(START), journal.stage(END)
+        assert records(directory / "s.jsonl") == []
+        written = [first.written]
+        journal.commit()
+        assert first is second
+        assert [*written, first.written] == [False, True]
+        journal.stage(START)  # closing writes it
+    assert verify(directory).broken is None
+    assert [one["seq"] for one in records(directory / "s.jsonl")] == [1, 2, 3]
+
+
+def test_of_a_batch_that_does_not_fit_nothing_is_written(directory: Path) -> None:
+    with Journal.open(directory, session="s") as journal:
+        journal.append(START)
+        size = (directory / "s.jsonl").stat().st_size
+        batch = journal.stage(START)
+        journal.stage(END)
+        with no_file_larger_than(2 * size + 10), pytest.raises(JournalUnavailable):
+            journal.commit()
+        assert not batch.written
+        assert batch.error is not None
+        assert (directory / "s.jsonl").stat().st_size == size
+        assert journal.stage(END) is not batch
+        journal.commit()
+        assert not batch.written
+    assert verify(directory).broken is None
+    assert [one["seq"] for one in records(directory / "s.jsonl")] == [1, 2]
+
+
 def test_nobody_else_can_read_it(directory: Path) -> None:
     before = os.umask(0)
     try:

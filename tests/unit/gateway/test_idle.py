@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from outward.audit import Batch
 from outward.credentials import CredentialStore
 from outward.gateway.client import EXCHANGE_TIME, KEEP_TIME, ClientConnection
 from outward.gateway.gateway import Gateway
@@ -17,6 +18,8 @@ from tests.unit.gateway.test_websocket import ANSWER, FIELDS
 from tests.unit.policy.conftest import make_policy
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from outward.core import Event
 
 POLICY = "version: 1\ndestinations: [{host: a, allow: [GET /**]}]"
@@ -56,14 +59,20 @@ class FakeJournal:
     def __init__(self) -> None:
         self.events: list[Event] = []
 
-    def append(self, event: Event) -> None:
+    def stage(self, event: Event) -> Batch:
         self.events.append(event)
+        batch = Batch()
+        batch.written = True
+        return batch
+
+    def commit(self) -> None: ...
 
 
 class Pair:
     """A client's connection and the server's that its next request will be given, joined by a real gateway."""
 
-    def __init__(self) -> None:
+    def __init__(self, runner: asyncio.Runner) -> None:
+        self.runner = runner
         policy = make_policy(POLICY)
         self.now = 0.0
         self.journal = FakeJournal()
@@ -72,29 +81,43 @@ class Pair:
         self.gateway = Gateway(policy=policy, store=store, authority=nobody, journal=cast(Any, self.journal))
         cast(Any, self.gateway).clock = lambda: self.now
         self.client = ClientConnection(self.gateway, TunnelRoute("https", "a", 443, "a"), "default")
-        self.server = UpstreamConnection(self.gateway.pool, ("default", policy.destinations[0], "a"))
+        self.server = UpstreamConnection(self.gateway.pool, self.gateway.turn, ("default", policy.destinations[0], "a"))
         self.to_client, self.to_server = FakeTransport(), FakeTransport()
         self.client.connection_made(cast(asyncio.Transport, self.to_client))
         self.server.connection_made(cast(asyncio.Transport, self.to_server))
         self.gateway.pool.put(self.server, 1e9)
 
+    def hear(self, connection: ClientConnection | UpstreamConnection, data: bytes) -> None:
+        """``data`` arrives."""
+        self._turn(lambda: connection.data_received(data))
+
     def sweep(self, now: float) -> bool:
         """Whether the client's connection has outlived a look at it."""
         self.now = now
-        self.client.sweep(now)
+        self._turn(lambda: self.client.sweep(now))
         return not self.to_client.closed
+
+    def _turn(self, happen: Callable[[], None]) -> None:
+        """One turn of the event loop."""
+
+        async def turn() -> None:
+            happen()
+            self.gateway.turn.end()
+
+        self.runner.run(turn())
 
 
 @pytest.fixture
-def pair() -> Pair:
-    return Pair()
+def pair() -> Iterator[Pair]:
+    with asyncio.Runner() as runner:
+        yield Pair(runner)
 
 
 @pytest.fixture
 def opened(pair: Pair) -> Pair:
     """With an open WebSocket."""
-    pair.client.data_received(HANDSHAKE)
-    pair.server.data_received(SWITCH)
+    pair.hear(pair.client, HANDSHAKE)
+    pair.hear(pair.server, SWITCH)
     assert pair.to_client.written.startswith(b"HTTP/1.1 101 ")
     return pair
 
@@ -109,14 +132,14 @@ def test_a_websocket_may_be_silent_for_long_and_not_for_ever(opened: Pair) -> No
 @pytest.mark.parametrize("from_client", [True, False])
 def test_a_ping_keeps_a_websocket(opened: Pair, from_client: bool) -> None:
     opened.now = TUNNEL_TIME - 1
-    (opened.client if from_client else opened.server).data_received(PING)
+    opened.hear(opened.client if from_client else opened.server, PING)
     assert (opened.to_server if from_client else opened.to_client).written.endswith(PING)
     assert opened.sweep(2 * TUNNEL_TIME - 2)
     assert not opened.sweep(2 * TUNNEL_TIME)
 
 
 def test_a_handshake_is_no_tunnel_yet(pair: Pair) -> None:
-    pair.client.data_received(HANDSHAKE)
+    pair.hear(pair.client, HANDSHAKE)
     pair.sweep(EXCHANGE_TIME + 1)
     assert pair.to_server.closed
     assert pair.to_client.written.startswith(b"HTTP/1.1 504 ")

@@ -47,7 +47,7 @@ class Ground:
         self.events: list[Event] = []
         self.tunnels: set[object] = set()
         self.ruleset = SimpleNamespace(store=SimpleNamespace(mask=lambda text: text))
-        self.journal = SimpleNamespace(append=self.events.append)
+        self.journal = SimpleNamespace(stage=self.events.append, commit=lambda: None)
         self.joined, self.left, self.ended = self.tunnels.add, self.tunnels.discard, self.events.append
 
     def clock(self) -> float:

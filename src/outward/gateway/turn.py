@@ -1,0 +1,111 @@
+"""One turn of the event loop: what has arrived in it is worked on in a row, and its journal is written at once.
+
+Between two readings of sockets the kernel and TLS push our code out of the processor's caches, and fetching it anew costs more
+than running it: done in a row, the same work takes three quarters of the time, and one ``write`` serves all its records.
+
+In a turn
+
+1. the loop reads what there is to read, and connections keep it (:meth:`Turn.arrived`);
+2. they take it up, one after the other: answers are made, requests are decided about, records are staged;
+3. the records are written;
+4. only now the answers are sent, and the requests go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, Final, Protocol
+
+from outward.core import JournalUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from outward.audit import Journal
+
+MAX_KEPT: Final = 16 * 1024
+"""Octets that a connection may keep until the end of a turn, which bounds the memory of a turn; more is taken up at once."""
+
+
+class Reader(Protocol):
+    """A connection that has kept what arrived."""
+
+    def take_up(self) -> None:
+        """Works on it. If that fails in a way that was not foreseen, closes the connection and raises."""
+        ...
+
+
+class Writer(Protocol):
+    """A connection that has something to send."""
+
+    def flush(self) -> None:
+        """Sends it. Raises likewise."""
+        ...
+
+
+class Starter(Protocol):
+    """A request that must be in the journal before it goes on."""
+
+    def recorded(self) -> None:
+        """The journal was written, or could not be. Raises likewise."""
+        ...
+
+
+class Turn:
+    """The work of the turn that is going on. It ends by itself, in the loop's next step."""
+
+    def __init__(self, journal: Journal, complain: Callable[[JournalUnavailable], None]) -> None:
+        self._journal: Final = journal
+        self._complain: Final = complain
+        self._arrived: Final[deque[Reader]] = deque()
+        self._writing: Final[deque[Writer]] = deque()
+        self._starting: Final[deque[Starter]] = deque()
+        self._scheduled = False
+        self.taking_up = False
+        """Whether step 2 is going on: what is sent has to wait for the journal."""
+
+    def arrived(self, connection: Reader) -> None:
+        """``connection`` has kept something."""
+        self._arrived.append(connection)
+        self.staged()
+
+    def writing(self, connection: Writer) -> None:
+        """``connection`` has something to send, which waits for the journal."""
+        self._writing.append(connection)
+        self.staged()
+
+    def starting(self, request: Starter) -> None:
+        """The record of ``request`` is staged."""
+        self._starting.append(request)
+        self.staged()
+
+    def staged(self) -> None:
+        """There is something to write."""
+        if not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self.end)
+
+    def commit(self) -> None:
+        """Writes what is staged at once. A failure is known to all whom it concerns."""
+        try:
+            self._journal.commit()
+        except JournalUnavailable as error:
+            self._complain(error)
+
+    def end(self) -> None:
+        """Steps 2 to 4."""
+        try:
+            self.taking_up = True
+            while self._arrived:
+                self._arrived.popleft().take_up()
+            self.taking_up = self._scheduled = False
+            self.commit()
+            while self._writing:
+                self._writing.popleft().flush()
+            while self._starting:
+                self._starting.popleft().recorded()
+        finally:
+            self.taking_up = self._scheduled = False
+            if self._arrived or self._writing or self._starting:
+                self.staged()  # an error that was not foreseen ends one connection; the others go on
