@@ -90,8 +90,11 @@ def _show_effective(policy: Policy, *, as_json: bool) -> None:
         agents = sorted(each.agents) if each.agents is not None else None
         rules = [{"name": rule.name, "action": str(rule.action), "rule": _rule_line(rule)} for rule in each.rules]
         place = {"scheme": each.scheme, "host": each.host, "port": each.port, "tls": each.tls}
+        way = str(each.proxy) if each.proxy is not None else None
         secrets = [name for injection in each.inject for name in injection.secrets]
-        documents.append({"name": each.name, **place, "agents": agents, "rules": rules, "secrets": secrets})
+        documents.append(
+            {"name": each.name, **place, "proxy": way, "agents": agents, "rules": rules, "secrets": secrets}
+        )
     if as_json:
         click.echo(json.dumps(documents))
         return
@@ -99,6 +102,8 @@ def _show_effective(policy: Policy, *, as_json: bool) -> None:
         click.echo("{scheme}://{host}:{port}".format_map(document) + f"  ({document['name']})")
         for rule in document["rules"]:
             click.echo(f"  {rule['action']:<6}{rule['rule']}")
+        if document["proxy"]:
+            click.echo(f"  proxy: {document['proxy']}")
         for label in ("agents", "secrets"):
             if document[label]:
                 click.echo(f"  {label}: {', '.join(document[label])}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Final
-from urllib.parse import unquote_to_bytes
 
 from outward.core import CallerProxies, ClientError, HostError, Proxy, Secret
 from outward.core.proxy import PROXY_SCHEMES, parse_proxy_url, split_no_proxy
@@ -71,6 +70,10 @@ def _login(name: str, userinfo: str | None) -> tuple[str, Secret | None]:
     """The user, and the password as a secret. A user alone may be a token; the password is empty then."""
     if userinfo is None:
         return "", None
+    from urllib.parse import (
+        unquote_to_bytes,  # here: most proxies ask for no login, and `outward run` has to start quickly
+    )
+
     user, _, password = userinfo.partition(":")
     try:
         username = unquote_to_bytes(user).decode("utf-8")

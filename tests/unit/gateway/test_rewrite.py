@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from outward.core import Destination, Injection, Request, authority
+from outward.core import Destination, Injection, Proxy, Request, Secret, authority
 from outward.credentials import CredentialStore
 from outward.credentials.injector import Injector
 from outward.credentials.scrub import Scrubber
 from outward.gateway.http1 import parse_request, parse_response
 from outward.gateway.rewrite import masked_query, request_head, response_head, trailer_section
+from outward.gateway.upstream_proxy import Forwarding, Login
 from outward.policy import SecretSpec
 
 SPECS = {"key": SecretSpec("key", "env", "KEY", None, None, "PLACEHOLDER-1")}
@@ -112,3 +113,44 @@ def test_queries_are_masked(query: str, shown: str) -> None:
 )
 def test_authorities(parts: tuple[str, int, str], expected: str) -> None:
     assert authority(*parts) == expected
+
+
+# -- to a proxy
+
+
+def forwarded(raw: str, one: Injector, login: Login | None) -> list[str]:
+    head = parse_request(raw.replace("\n", "\r\n").encode() + b"\r\n\r\n")
+    request = Request("default", head.method, "http", "api.test", 8080, "/a", "/a", "q=1")
+    text = request_head(head, request, one, Forwarding(Proxy("http", "proxy.test", 3128), login)).decode()
+    return text.removesuffix("\r\n\r\n").split("\r\n")
+
+
+def test_a_proxy_is_told_the_server() -> None:
+    raw = (
+        "GET http://api.test:8080/a?q=1 HTTP/1.1\nHost: api.test:8080\nProxy-Authorization: mine\nAccept-Encoding: gzip"
+    )
+    assert forwarded(raw, injector(), None) == [
+        "GET http://api.test:8080/a?q=1 HTTP/1.1",
+        "Host: api.test:8080",
+        "Accept-Encoding: gzip",
+    ]
+    assert forwarded(raw, injector(), Login(b"user", Secret("corp", b"p@ss"))) == [
+        "GET http://api.test:8080/a?q=1 HTTP/1.1",
+        "Host: api.test:8080",
+        "proxy-authorization: Basic dXNlcjpwQHNz",
+        "accept-encoding: identity",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("username", "password", "shown"),
+    [(b"user", b"corp-test-Passw0rd", "corp-test-Passw0rd"), (b"corp-test-t0ken", b"", "corp-test-t0ken")],
+)
+def test_a_proxy_s_credentials_are_scrubbed_with_the_others(username: bytes, password: bytes, shown: str) -> None:
+    via = Forwarding(Proxy("http", "proxy.test", 3128), Login(username, Secret("corp", password)))
+    destination = injector(HEADER).scrubber
+    for scrubber, others in ((via.scrubber(None), True), (via.scrubber(destination), False)):
+        assert scrubber is not None
+        assert shown not in scrubber.text(f"x {shown} y")
+        assert ("value-123456" in scrubber.text("x value-123456 y")) is others
+    assert Forwarding(Proxy("http", "proxy.test", 3128), None).scrubber(destination) is destination

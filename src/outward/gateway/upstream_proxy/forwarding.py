@@ -8,12 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from outward.core import UpstreamError
-from outward.credentials.placeholders import make_placeholder
-from outward.credentials.scrub import Scrubber
 from outward.gateway.upstream_proxy.connect import refused
 
 if TYPE_CHECKING:
     from outward.core import Proxy
+    from outward.credentials.scrub import Scrubber
     from outward.gateway.upstream_proxy.choice import Login
 
 
@@ -47,5 +46,8 @@ class Forwarding:
 
 
 def _scrubber(login: Login) -> Scrubber:
+    from outward.credentials.placeholders import make_placeholder  # here: few proxies are logged in to in the clear
+    from outward.credentials.scrub import Scrubber
+
     value = login.password.reveal() or login.username  # a token may stand in either place
     return Scrubber([(value, make_placeholder(value.decode("latin-1")).encode("latin-1"))])
