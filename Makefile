@@ -38,8 +38,8 @@ test: check clients  ## all of the above, and every test that this machine can r
 	scripts/system-packages iproute2 nftables
 	$(BIN)/pytest -n 2 --dist worksteal
 
-bench: setup clients  ## the same work through Outward and its peers; writes docs/performance.md
-	scripts/system-packages gcc libc6-dev libssl-dev nginx-light
+bench: setup clients  ## Outward and its peers side by side, a quarter of an hour; writes docs/performance.md
+	scripts/system-packages gcc libc6-dev libssl-dev nginx-light ripgrep socat
 	PATH="$(CURDIR)/.clients/bin:$$PATH" $(BIN)/python -m bench --fetch-peers
 	PATH="$(CURDIR)/.clients/bin:$$PATH" $(BIN)/python -m bench
 

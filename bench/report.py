@@ -11,8 +11,6 @@ if TYPE_CHECKING:
 
     from bench.trial import Trial
 
-BEGIN: Final = "<!-- bench: begin -->"
-END: Final = "<!-- bench: end -->"
 _REFERENCE: Final = "Outward"
 _STRAIGHT: Final = "direct"
 
@@ -74,22 +72,23 @@ _OF_ALL: Final = {"requests/s", "new connections/s", "1 GiB, MB/s"}
 """The columns that make sense without a proxy, too."""
 
 
-def table(trials: Sequence[Trial], contenders: Mapping[str, str], heading: str) -> str:
+def table(trials: Sequence[Trial], contenders: Mapping[str, str]) -> str:
     """Markdown. ``contenders`` maps each name to why it was not measured, or to nothing."""
     medians = Medians(trials)
-    lines = [heading, "", _line(["", *_COLUMNS, f"{_REFERENCE} is"]), _line(["---", *["---:"] * (len(_COLUMNS) + 1)])]
+    rows = []
     reference = medians.of(_REFERENCE, "busy", rate)
     for name, missing in contenders.items():
         if missing:
-            lines.append(_line([name, f"not measured: {missing}", *[""] * len(_COLUMNS)]))
+            rows.append([name, f"not measured: {missing}", *[""] * len(_COLUMNS)])
             continue
         cells = [
-            "" if name == _STRAIGHT and column not in _OF_ALL else _number(value(medians, name))
+            "" if name == _STRAIGHT and column not in _OF_ALL else number(value(medians, name))
             for column, value in _COLUMNS.items()
         ]
         own = medians.of(name, "busy", rate)
         ratio = f"{reference / own:.2f}×" if reference and own else ""
-        lines.append(_line([name, *cells, ratio]))
+        rows.append([name, *cells, ratio])
+    lines = [markdown(["", *_COLUMNS, f"{_REFERENCE} is"], rows)]
     failed = {name: medians.errors(name) for name in contenders if medians.errors(name)}
     if failed:
         counts = ", ".join(f"{name} {count}" for name, count in failed.items())
@@ -97,21 +96,30 @@ def table(trials: Sequence[Trial], contenders: Mapping[str, str], heading: str) 
     return "\n".join(lines)
 
 
-def _line(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+def markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table whose first column is text and whose others are numbers."""
+    lines = [columns, ["---", *["---:"] * (len(columns) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None, digits: int = 2) -> str:
+    """For people: thousands are set apart, and what is 10 or more has no fraction."""
     if value is None:
         return "–"
-    return f"{value:,.0f}" if abs(value) >= 10 else f"{value:.2f}"
+    return f"{value:,.0f}" if abs(value) >= 10 else f"{value:.{digits}f}"
 
 
-def write(table_text: str, document: Path) -> None:
-    """Puts the table between the markers of a document."""
-    text = document.read_text()
-    head, begin, rest = text.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{document} has no place for the table")
-    document.write_text(f"{head}{BEGIN}\n{table_text}\n{END}{tail}")
+def ratio(value: float | None) -> str:
+    """``1.70×``."""
+    return "–" if value is None else f"{value:.2f}×"
+
+
+def write(part: str, text: str, document: Path) -> None:
+    """Puts the text of a part between its markers in a document."""
+    begin, end = f"<!-- {part}: begin -->", f"<!-- {part}: end -->"
+    whole = document.read_text()
+    head, found, rest = whole.partition(begin)
+    _, closed, tail = rest.partition(end)
+    if not found or not closed:
+        raise ValueError(f"{document} has no place for {part}")
+    document.write_text(f"{head}{begin}\n{text}\n{end}{tail}")

