@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
 import subprocess
 import time
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from outward.gateway import SocksFront, listeners
 from tests.integration.test_gateway import KEY, POLICY, _until
 from tests.support.hello import ECH, GREASE_ECH, client_hello, extension, server_name
 from tests.support.socks import (
@@ -24,10 +27,10 @@ from tests.support.socks import (
 from tests.support.upstream import Seen, Upstream
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable
     from pathlib import Path
 
+    from outward.gateway import Gateway
     from tests.support.serve import Serve
 
 SOCKS = ("--socks", "127.0.0.1:0")
@@ -184,6 +187,25 @@ def test_unix_sockets(serve: Callable[..., Serve], api: Upstream, tmp_path: Path
 def test_a_listener_that_others_can_reach_needs_authentication(serve: Callable[..., Serve]) -> None:
     with pytest.raises(AssertionError, match="reached from outside"):
         serve("destinations: []", "--socks", "0.0.0.0:0")
+
+
+@pytest.mark.parametrize("greeting", [b"", b"\x05", NO_LOGIN, NO_LOGIN + name_request(b"api.test")[:-1]])
+def test_a_greeting_that_does_not_come_to_an_end_is_cut_off(monkeypatch: pytest.MonkeyPatch, greeting: bytes) -> None:
+    monkeypatch.setattr(listeners, "GREETING_TIME", 0.2)
+
+    async def talk() -> bytes:
+        gateway = SimpleNamespace(load=0)
+        with socket.create_server(("127.0.0.1", 0)) as sock:
+            listener = listeners.Listener(cast("Gateway", gateway), sock, SocksFront("default"))
+            reader, writer = await asyncio.open_connection(*sock.getsockname())
+            writer.write(greeting)
+            said = await asyncio.wait_for(reader.read(), 20)
+            writer.close()
+            listener.close()
+            await listener.wait_closed()
+        return said
+
+    assert asyncio.run(talk()) == (b"\x05\x00" if greeting.startswith(NO_LOGIN) else b"")
 
 
 # -- who it is

@@ -56,7 +56,7 @@ destinations:
   - {{host: 203.0.113.23, connect_to: 127.0.0.1:{tls}, tls: passthrough, allow: connect}}
   - {{host: 203.0.113.24, connect_to: 127.0.0.1:{sink}, tls: passthrough, allow: connect}}
   - {{host: raw.test, connect_to: 127.0.0.1:{sink}, tls: passthrough, allow: connect}}
-  - {{host: loop.test, connect_to: "203.0.113.99:443", allow: [GET /**]}}
+  - {{host: loop.test, scheme: http, connect_to: "203.0.113.99:80", allow: [GET /**]}}
   - {{host: 203.0.113.98, port: 22, connect_to: "203.0.113.98:22", tls: passthrough, allow: connect}}
 """
 
@@ -449,6 +449,19 @@ def test_a_connection_to_the_gateway_itself_is_refused(site: Site, host: str) ->
         client.receive()
         assert client.buffer[-1] == 49
     assert site.reached() == 0
+
+
+def test_the_gateways_own_connections_do_not_go_round_in_circles(site: Site) -> None:
+    """It runs in the captured network and is not left out: without the check each round leads to the next."""
+    with site.dial(EVIL, 80) as client:
+        refused = client.request("GET", "/x", "loop.test")
+        assert (refused.status, refused.code) == (403, "address_not_allowed")
+        assert "left out of what is redirected" in refused.json()["error"]["message"]
+    with site.dial("203.0.113.98", 22) as client:
+        assert client.closed()
+    until(lambda: sum(record["phase"] == "end" for record in site.records()) == 4)
+    rounds = [(record["host"], record["code"]) for record in site.records() if record["verdict"] == "deny"]
+    assert rounds == [("203.0.113.99", "address_not_allowed"), ("203.0.113.98", "address_not_allowed")]
 
 
 # -- handed-out sockets, as a session has them

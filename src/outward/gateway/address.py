@@ -77,3 +77,10 @@ def _embedded_v4(address: IPv6Address) -> IPv4Address | None:
     if any(address in network for network in _NAT64):
         return IPv4Address(int(address) & 0xFFFF_FFFF)
     return None
+
+
+def plain(address: IPv4Address | IPv6Address) -> str:
+    """As :func:`outward.core.canonical_host` writes it: a mapped IPv4 address is what it is, and scopes are dropped."""
+    if isinstance(address, IPv6Address):
+        return str(address.ipv4_mapped or IPv6Address(address.packed))
+    return str(address)

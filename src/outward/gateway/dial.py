@@ -18,6 +18,7 @@ from outward.core import Code
 from outward.core.canonical import is_address
 from outward.gateway.denial import DialError
 from outward.gateway.guard import Guard, proxies_at
+from outward.gateway.local import Outgoing
 from outward.gateway.names import Glance, resolve
 from outward.gateway.upstream_proxy import Forwarding, Negotiation, ask_for_tunnel
 
@@ -54,6 +55,7 @@ class Dialler:
         self._guard: Final = Guard()
         self._glance: Final = Glance()
         self._contexts: dict[str | None, ssl.SSLContext] = {}
+        self.outgoing: Final = Outgoing()
         self.never_dial: Final = self._guard.never_dial
 
     async def open(
@@ -111,12 +113,14 @@ class Dialler:
         # `connect_to` is the person's own choice of an address, so it may be private; it is still never ourselves.
         private = destination.connect_to is not None or destination.allow_private
         proxies = await proxies_at(target, port, choice)
-        return await _dial(target, port, lambda address: self._guard.objection(address, port, proxies, private=private))
+        return await self._dial(
+            target, port, lambda address: self._guard.objection(address, port, proxies, private=private)
+        )
 
     async def _connect_to_proxy(self, proxy: Proxy) -> tuple[socket.socket, str]:
         """The same for a proxy, which is the person's own choice, too."""
         try:
-            return await _dial(
+            return await self._dial(
                 proxy.host,
                 proxy.port,
                 lambda address: self._guard.objection(address, proxy.port, {}, private=True),
@@ -144,30 +148,31 @@ class Dialler:
                 raise error
         return addresses[0] if proxy.scheme == "socks5" else host
 
-
-async def _dial(host: str, port: int, objection: Callable[[str], DialError | None]) -> tuple[socket.socket, str]:
-    refused, failed = None, ""
-    for family, address in await resolve(host, port):
-        error = objection(address)
-        if error is not None:
-            refused = error
-            continue
-        sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-        try:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            await asyncio.wait_for(asyncio.get_running_loop().sock_connect(sock, (address, port)), CONNECT_TIMEOUT)
-        except TimeoutError:
-            failed = f"{address}:{port} did not answer"
-            sock.close()
-        except OSError as failure:
-            failed = f"{address}:{port}: {_reason(failure)}"
-            sock.close()
-        except asyncio.CancelledError:
-            sock.close()
-            raise
-        else:
-            return sock, address
-    raise DialError(Code.UPSTREAM_UNREACHABLE, failed) if failed or refused is None else refused
+    async def _dial(
+        self, host: str, port: int, objection: Callable[[str], DialError | None]
+    ) -> tuple[socket.socket, str]:
+        refused, failed = None, ""
+        for family, address in await resolve(host, port):
+            error = objection(address)
+            if error is not None:
+                refused = error
+                continue
+            sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+            try:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                await asyncio.wait_for(self.outgoing.connect(sock, (address, port)), CONNECT_TIMEOUT)
+            except TimeoutError:
+                failed = f"{address}:{port} did not answer"
+                sock.close()
+            except OSError as failure:
+                failed = f"{address}:{port}: {_reason(failure)}"
+                sock.close()
+            except asyncio.CancelledError:
+                sock.close()
+                raise
+            else:
+                return sock, address
+        raise DialError(Code.UPSTREAM_UNREACHABLE, failed) if failed or refused is None else refused
 
 
 class _Peer(NamedTuple):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 from typing import TYPE_CHECKING, Final
 
 from outward.core import Code
 from outward.gateway.address import refusal
 from outward.gateway.denial import DialError
+from outward.gateway.local import is_local
 from outward.gateway.names import resolve
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Guard:
         """
         if not private and (reason := refusal(address)) is not None:
             return DialError(Code.ADDRESS_NOT_ALLOWED, reason, hint=PRIVATE_HINT)
-        if port in self._own and _is_local(address):
+        if port in self._own and is_local(address):
             return DialError(Code.ADDRESS_NOT_ALLOWED, f"{address}:{port} is this gateway itself")
         if (proxy := proxies.get(address)) is not None:
             return DialError(Code.ADDRESS_NOT_ALLOWED, f"{address}:{port} is the proxy {proxy}", hint=PROXY_HINT)
@@ -58,14 +58,3 @@ async def proxies_at(host: str, port: int, choice: ProxyChoice) -> dict[str, Pro
         except DialError:
             continue  # it has no address for a destination to share
     return found
-
-
-def _is_local(address: str) -> bool:
-    """Whether this machine itself answers to ``address``: binding to it works for own addresses only."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind((address, 0))
-        except OSError:
-            return False
-    return True

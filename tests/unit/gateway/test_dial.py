@@ -13,6 +13,7 @@ from outward.credentials import CredentialStore
 from outward.gateway import names
 from outward.gateway.denial import DialError
 from outward.gateway.dial import Dialler
+from outward.gateway.local import Outgoing
 from outward.gateway.upstream_proxy import ProxyChoice
 from outward.policy import Policy
 
@@ -27,7 +28,7 @@ class Resolver:
         self.asked = 0
         self.connected: list[str] = []
         monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", self._resolve)
-        monkeypatch.setattr(asyncio.SelectorEventLoop, "sock_connect", self._connect)
+        monkeypatch.setattr(Outgoing, "connect", self._connect)
 
     async def _resolve(self, host: str, port: int, **_: Any) -> list[tuple[Any, ...]]:
         self.asked += 1

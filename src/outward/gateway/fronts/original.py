@@ -8,6 +8,8 @@ import sys
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final, NamedTuple
 
+from outward.gateway.address import plain
+
 _ORIGINAL_DST: Final = 80
 """SO_ORIGINAL_DST (linux/netfilter_ipv4.h) and IP6T_SO_ORIGINAL_DST (linux/netfilter_ipv6/ip6_tables.h)."""
 
@@ -33,7 +35,7 @@ def original_destination(sock: socket.socket) -> Destination:
     the filter hands over without translating (``tproxy``), our own end has the address. Raises :class:`OSError`.
     """
     own = sock.getsockname()
-    host, port = _canonical(ip_address(own[0])), own[1]
+    host, port = plain(ip_address(own[0])), own[1]
     found = _tracked(sock, of_ipv4=":" not in host)
     if found is None or found == (host, port):
         return Destination(host, port, translated=False)
@@ -54,14 +56,7 @@ def parse_sockaddr(raw: bytes) -> tuple[str, int]:
     """Address and port of a ``sockaddr_in`` or ``sockaddr_in6`` (ip(7), ipv6(7)). Raises :class:`ValueError`."""
     family, port = int.from_bytes(raw[:2], sys.byteorder), int.from_bytes(raw[2:4], "big")
     if family == socket.AF_INET and len(raw) == _SOCKADDR_IN:
-        return _canonical(IPv4Address(raw[4:8])), port
+        return plain(IPv4Address(raw[4:8])), port
     if family == socket.AF_INET6 and len(raw) == _SOCKADDR_IN6:
-        return _canonical(IPv6Address(raw[8:24])), port
+        return plain(IPv6Address(raw[8:24])), port
     raise ValueError(f"a socket address of family {family} with {len(raw)} octets")
-
-
-def _canonical(address: IPv4Address | IPv6Address) -> str:
-    """As :func:`outward.core.canonical_host` writes it; a mapped IPv4 address is what it is, and scopes are dropped."""
-    if isinstance(address, IPv6Address):
-        return str(address.ipv4_mapped or IPv6Address(address.packed))
-    return str(address)

@@ -71,24 +71,30 @@ class _Captured:
 
     async def run(self) -> None:
         """Steps 1 to 3: decides by address where that is enough, else by what the client says."""
-        meant = self._meant
-        ours = not meant.translated and is_local(meant.host)
-        verdict = self._decide(meant.host)
-        if passes(verdict) and not ours:
+        meant, verdict, objection = self._meant, self._decide(self._meant.host), self._objection()
+        if not passes(verdict):
+            self._replies.speech = await self._listen(verdict)
+        elif objection is None:
             # Before anything is looked at: where the server speaks first, the client waits for it.
             await self._by_address.pass_through(verdict, by_name=False)
             return
-        speech = await self._listen(verdict)
-        self._replies.speech = speech
-        if ours:
-            detail = f"{meant.host}:{meant.port} is this gateway itself: nothing was redirected"
-            await self._by_address.refuse(Code.ADDRESS_NOT_ALLOWED, detail)
-        elif speech is Speech.TLS:
+        if objection is not None:
+            await self._by_address.refuse(Code.ADDRESS_NOT_ALLOWED, objection)
+        elif self._replies.speech is Speech.TLS:
             await self._tls()
-        elif speech is Speech.HTTP:
+        elif self._replies.speech is Speech.HTTP:
             await speak_http(self._gateway, self._sock, CapturedRoute(meant.host, meant.port), self._agent)
         else:
             await self._by_address.refuse(*_neither(verdict, "neither TLS nor HTTP"), verdict)
+
+    def _objection(self) -> str | None:
+        """Why this is no connection of a client's to somebody else."""
+        meant = self._meant
+        if self._gateway.dialler.outgoing.reaches(self._sock):
+            return "the gateway's own connection was brought back to it: it must be left out of what is redirected"
+        if not meant.translated and is_local(meant.host):
+            return f"{meant.host}:{meant.port} is this gateway itself: nothing was redirected"
+        return None
 
     async def _listen(self, verdict: Verdict) -> Speech:
         """What the client says. One that waits for the server to speak is refused by its address when its time is up."""
