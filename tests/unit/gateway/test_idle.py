@@ -29,11 +29,12 @@ PING = b"\x89\x00"
 
 
 class FakeTransport:
-    """Keeps what was written, and whether it was closed."""
+    """Keeps what was written, whether it was closed and whether it is read."""
 
     def __init__(self) -> None:
         self.written = b""
         self.closed = False
+        self.reading = True
 
     def write(self, data: bytes) -> None:
         self.written += data
@@ -48,9 +49,11 @@ class FakeTransport:
 
     def set_write_buffer_limits(self, high: int) -> None: ...
 
-    def pause_reading(self) -> None: ...
+    def pause_reading(self) -> None:
+        self.reading = False
 
-    resume_reading = pause_reading
+    def resume_reading(self) -> None:
+        self.reading = True
 
 
 class FakeJournal:

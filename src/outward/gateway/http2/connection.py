@@ -20,6 +20,7 @@ from outward.gateway.http2.frames import Allowance, FrameError, FrameReader, Goa
 from outward.gateway.http2.stream import Http2Stream
 from outward.gateway.listeners import MAX_CONNECTIONS
 from outward.gateway.record import Record
+from outward.gateway.turn import MAX_KEPT
 from outward.gateway.upstream import bounded
 
 if TYPE_CHECKING:
@@ -77,7 +78,9 @@ class Http2Connection(asyncio.Protocol):
         self._waiting: dict[int, Http2Stream] = {}  # for a window or the socket, in turn
         self._settled: list[Http2Stream] = []
         self._write_paused = False
+        self._kept = b""  # until the end of the turn
         self._receiving = False
+        self._prompted = False  # what is written next is prompted by the client
         self._owed = 0
         self._highest = 0  # the last stream that was begun
         self._last: int | None = None  # the last stream that we promised to serve
@@ -94,13 +97,34 @@ class Http2Connection(asyncio.Protocol):
         self.gateway.joined(self)
         self.h2.initiate_connection()
         self.h2.increment_flow_control_window(CONNECTION_WINDOW - STREAM_WINDOW)
-        self.flush()
+        self._write()
 
     def data_received(self, data: bytes) -> None:
+        """Small pieces wait for the end of the turn, large ones are passed on at once."""
+        self._last_activity = self.gateway.clock()
+        self.take_up()
+        if len(data) > MAX_KEPT:
+            self._take(data)
+        else:
+            self._kept = data
+            self.gateway.turn.arrived(self)
+
+    def take_up(self) -> None:
+        """See :class:`~outward.gateway.turn.Reader`."""
+        data, self._kept = self._kept, b""
+        if not data:
+            return
+        try:
+            self._take(data)
+        except BaseException:
+            self.abort()
+            raise
+
+    def _take(self, data: bytes) -> None:
         """Frames of any streams."""
         if self._closing:
             return
-        now = self._last_activity = self.gateway.clock()
+        now = self.gateway.clock()
         self._receiving = True
         try:
             for part in self._reader.feed(data, now):
@@ -109,20 +133,22 @@ class Http2Connection(asyncio.Protocol):
                 else:
                     self._handle(self.h2.receive_data(part), now)
         except FrameError as error:
-            self._goaway(error.code, error.message)
-            self._fail(error.message)
-        except ProtocolError as error:  # the library has written its GOAWAY
+            self._fail(error.message, error.code)
+        except ProtocolError as error:
             self._fail(str(error))
         finally:
             self._receiving = False
-        self.flush(owed=True)
+        self._prompted = True
+        self.write_soon()
 
     def eof_received(self) -> bool:
         """A client that has said all is gone."""
+        self.take_up()
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client has gone, and all of its requests with it."""
+        self.take_up()
         self._closing = True
         self.gateway.left(self)
         self._lose_streams()
@@ -135,7 +161,7 @@ class Http2Connection(asyncio.Protocol):
         """The client has caught up."""
         self._write_paused = False
         self._owed = 0
-        self.flush()
+        self.write_soon()
 
     # -- events
 
@@ -180,11 +206,16 @@ class Http2Connection(asyncio.Protocol):
         else:
             stream.receive(event.data, event.flow_controlled_length, ended=event.stream_ended is not None)
 
-    def _fail(self, message: str) -> None:
-        """The connection's common state is lost, or its client is not to be served any more."""
+    def _fail(self, message: str, code: int | None = None) -> None:
+        """The connection's common state is lost, or its client is not to be served any more.
+
+        ``code`` is what GOAWAY says; where it is not given, the library has said it.
+        """
         scheme, host, port = self.route.origin
         unread = Request(self.agent, "", scheme, host, port, "", "")
         Record(self.gateway, "http").end(unread, None, code=Code.MALFORMED_REQUEST, error=message)
+        if code is not None:
+            self._goaway(code, message)
         self._write()
         self._closing = True
         self._lose_streams()
@@ -207,25 +238,31 @@ class Http2Connection(asyncio.Protocol):
         """Sends what ``stream`` has, after what others have been waiting with."""
         if stream.waiting:
             self._waiting[stream.number] = stream
-        self.flush()
+        self.write_soon()
 
     def reset(self, stream: Http2Stream, code: ErrorCodes) -> None:
         """Ends a stream before its time."""
         if not self._closing:
             self.h2.reset_stream(stream.number, code)
         self._forget(stream)
-        self.flush()
+        self.write_soon()
 
     def settle(self, stream: Http2Stream) -> None:
         """``stream`` has sent all, and nobody waits for more of its request."""
         self._settled.append(stream)
 
-    def flush(self, *, owed: bool = False) -> None:
-        """Hands frames to the socket: as much as it takes, of each stream in turn. Within a run of events, at its end.
-
-        ``owed``: it is the client that made us write.
-        """
+    def write_soon(self) -> None:
+        """Writes at once; while events are worked on, after the last of them; in a turn, after the journal."""
         if self._receiving or self._closing:
+            return
+        if self.gateway.turn.taking_up:
+            self.gateway.turn.writing(self)
+        else:
+            self.flush()
+
+    def flush(self) -> None:
+        """See :class:`~outward.gateway.turn.Writer`. As much as the socket takes, of each stream in turn."""
+        if self._closing:
             return
         self._pump()
         settled, self._settled = self._settled, []
@@ -234,7 +271,7 @@ class Http2Connection(asyncio.Protocol):
                 if not stream.received:
                     self.h2.reset_stream(stream.number, ErrorCodes.NO_ERROR)  # RFC 9113 §8.1: stop sending
                 self._forget(stream)
-        self._write(owed=owed)
+        self._write()
         if not self._streams and (self._going or self._last is not None):
             self.close()
 
@@ -253,9 +290,10 @@ class Http2Connection(asyncio.Protocol):
                 gathered = 0
                 self._write()
 
-    def _write(self, *, owed: bool = False) -> None:
+    def _write(self) -> None:
         data = self.h2.data_to_send()
-        if owed and self._write_paused:
+        prompted, self._prompted = self._prompted, False
+        if prompted and self._write_paused:
             self._owed += len(data)
             if self._owed > MAX_OWED:
                 self.abort()

@@ -1,4 +1,4 @@
-"""What a gRPC client needs besides, to show its user a refusal (gRPC over HTTP/2, "Responses")."""
+"""A refusal that a gRPC client shows to its user (gRPC over HTTP/2, "Responses")."""
 
 from __future__ import annotations
 
@@ -32,9 +32,16 @@ def is_grpc(head: RequestHead) -> bool:
     return any(key == "content-type" and value.lower().startswith("application/grpc") for key, _, value in head.fields)
 
 
-def status_fields(denial: Denial) -> list[FieldLine]:
-    """``grpc-status`` and ``grpc-message``: what the JSON body says, in one line."""
+def refusal(denial: Denial) -> list[FieldLine]:
+    """What stands for the JSON body: "Trailers-Only", with its message and its hint in one line.
+
+    A body is not possible besides. gRPC's core takes it for a message that is damaged, and shows neither.
+    """
     error = json.loads(denial.body)["error"]
     text = f"{error['message']} {error.get('hint', '')}".strip()
-    status = _STATUS.get(denial.status, _UNKNOWN)
-    return [(b"grpc-status", b"%d" % status), (b"grpc-message", quote(text, safe=_PLAIN).encode())]
+    return [
+        (b"content-type", b"application/grpc"),
+        (b"x-outward-verdict", b"deny"),
+        (b"grpc-status", b"%d" % _STATUS.get(denial.status, _UNKNOWN)),
+        (b"grpc-message", quote(text, safe=_PLAIN).encode()),
+    ]

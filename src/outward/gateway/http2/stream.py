@@ -194,19 +194,21 @@ class Http2Stream:
         self._go_on()
 
     def refuse(self, denial: Denial) -> None:
-        """A refusal in place of an answer, which gRPC understands as well."""
+        """A refusal in place of an answer."""
         head = self._head
-        fields = [(b":status", b"%d" % denial.status), *field_list(denial.lines)]
+        status = (b":status", b"%d" % denial.status)
         if head is not None and grpc.is_grpc(head):
-            fields += grpc.status_fields(denial)
-        self._begin_answer(fields, b"" if head is not None and head.method == "HEAD" else denial.body, done=True)
+            self._begin_answer([status, *grpc.refusal(denial)], b"", done=True)
+        else:
+            bodiless = head is not None and head.method == "HEAD"
+            self._begin_answer([status, *field_list(denial.lines)], b"" if bodiless else denial.body, done=True)
 
     def exchange_done(self) -> None:
         """What the client still sends of its request is dropped, until it learns that nobody wants it."""
         self._exchange = None
         self.resume_reading()
         self._settle()
-        self._connection.flush()
+        self._connection.write_soon()
 
     def pause_reading(self) -> None:
         """Holds back acknowledgements: the client's window closes."""
@@ -217,7 +219,7 @@ class Http2Stream:
         if self._paused:
             self._paused = False
             self.acknowledge()
-            self._connection.flush()
+            self._connection.write_soon()
 
     def close(self) -> None:
         """Ends the stream after what is pending."""
