@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.company import CompanyProxy, saying, socks
-from tests.support.upstream import Upstream, read_request
+from tests.support.upstream import Upstream, answer, read_request
 
 if TYPE_CHECKING:
     import asyncio
@@ -316,7 +316,11 @@ def test_a_websocket_in_the_clear_gets_a_tunnel(
     upstream: Callable[..., Upstream], company: Callable[..., CompanyProxy], serve: Callable[..., Serve]
 ) -> None:
     async def upgrade(_: Upstream, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await read_request(reader)
+        seen = await read_request(reader)
+        assert seen is not None
+        if not seen.all("upgrade"):
+            writer.write(answer(body=b"{}"))
+            return
         accept = b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"  # RFC 6455 §1.3
         writer.write(b"HTTP/1.1 101 X\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" + accept + b"\r\n")
         writer.write(await reader.readexactly(4))
@@ -324,6 +328,7 @@ def test_a_websocket_in_the_clear_gets_a_tunnel(
 
     proxy = company(upstream(tls=False, handler=upgrade))
     gateway = serve(through(proxy) + PLAIN, env=ENVIRONMENT)
+    assert plain_get(gateway, "/").status == 200, "leaves a connection that could be used again"
     with gateway.dial() as client:
         fields = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
         fields += "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
@@ -333,7 +338,7 @@ def test_a_websocket_in_the_clear_gets_a_tunnel(
         while len(client.buffer) < 4:
             assert client.receive()
         assert client.buffer == b"ping"
-    assert proxy.targets == ["CONNECT api.test:80"]
+    assert proxy.targets == ["GET http://api.test/", "CONNECT api.test:80"]
 
 
 # -- what is not looked into
@@ -490,12 +495,14 @@ def test_the_gateway_is_not_its_own_proxy(serve: Callable[..., Serve]) -> None:
 # -- the caller's environment
 
 
+@pytest.mark.parametrize("workers", [1, 2])
 def test_the_environment_s_proxy(
-    api: Upstream, company: Callable[..., CompanyProxy], serve: Callable[..., Serve]
+    api: Upstream, company: Callable[..., CompanyProxy], serve: Callable[..., Serve], workers: int
 ) -> None:
     proxy = company(api, credentials="agent@corp:p@ss:word/0123")
     url = f"http://agent%40corp:p%40ss:word%2F0123@127.0.0.1:{proxy.port}"
-    gateway = serve(SECRETS + API, env={**ENVIRONMENT, "HTTPS_PROXY": url})
+    options = ("--listen", "127.0.0.1:0", "--workers", str(workers))
+    gateway = serve(SECRETS + API, *options, env={**ENVIRONMENT, "HTTPS_PROXY": url})
     shown = gateway.get("api.test", "/p@ss:word/0123")
     assert shown.status == 200
     said = f"outward: requests go out through the proxy http://127.0.0.1:{proxy.port} (HTTPS_PROXY)\n"

@@ -118,7 +118,7 @@ class Exchange:
             if not self._batch.written:
                 self._refuse_for(self._batch.error or JournalUnavailable("the record was not written"))
                 return
-            upstream = self.gateway.pool.get(self._pool_key(), self.gateway.clock())
+            upstream = self._pooled()
             if upstream is not None:
                 self._send(upstream)
                 return
@@ -184,7 +184,7 @@ class Exchange:
                     raise SecretUnavailable(self._injector.secrets[0], "the value expired before it could be used")
                 self._start()
                 self.gateway.journal.commit()
-            upstream = self.gateway.pool.get(self._pool_key(), self.gateway.clock()) or await self._dial()
+            upstream = self._pooled() or await self._dial()
         except OutwardError as error:
             self._task = None
             self._refuse_for(error)
@@ -195,6 +195,10 @@ class Exchange:
 
     def _pool_key(self) -> PoolKey:
         return self.client.agent, self._destination, self._request.host
+
+    def _pooled(self) -> UpstreamConnection | None:
+        """A kept connection, but for a WebSocket, which no proxy forwards: it may need a tunnel where others need none."""
+        return None if self._head.websocket else self.gateway.pool.get(self._pool_key(), self.gateway.clock())
 
     async def _dial(self) -> UpstreamConnection:
         key = self._pool_key()
