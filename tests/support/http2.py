@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import ssl
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -71,6 +72,8 @@ class Http2Client:
                 normalize_outbound_headers=False,
             )
         )
+        # As real clients do: what is sent in pieces must not wait for the other side's delayed acknowledgements.
+        connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.streams: dict[int, Answered] = {}
         self.goaway: ConnectionTerminated | None = None
         self.closed = False
