@@ -41,6 +41,8 @@ class ClientConnection(asyncio.Protocol):
     To the exchange it is the :class:`~outward.gateway.streams.ClientStream`.
     """
 
+    http2: Final = False
+
     def __init__(self, gateway: Gateway, route: Route, agent: str) -> None:
         self.gateway: Final = gateway
         self.route: Final = route

@@ -34,6 +34,9 @@ CONNECT_TIMEOUT: Final = 10.0
 HANDSHAKE_TIMEOUT: Final = 15.0
 """Seconds for TLS with the upstream."""
 
+HTTP1: Final = ("http/1.1",)
+"""Names of protocols (RFC 7301 §6)."""
+
 P = TypeVar("P", bound=asyncio.Protocol)
 
 
@@ -48,13 +51,22 @@ class Dialled(NamedTuple, Generic[P]):
     forwarding: Forwarding | None = None
 
 
+class NoCommonProtocol(DialError):
+    """A server that speaks none of the protocols that it was offered."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(
+            Code.UPSTREAM_UNREACHABLE, f"{host} speaks no version of HTTP that this request can be sent in"
+        )
+
+
 class Dialler:
     """Opens connections to destinations. One a gateway: it knows the gateway's own listeners and never dials them."""
 
     def __init__(self) -> None:
         self._guard: Final = Guard()
         self._glance: Final = Glance()
-        self._contexts: dict[str | None, ssl.SSLContext] = {}
+        self._contexts: dict[tuple[str | None, tuple[str, ...]], ssl.SSLContext] = {}
         self.outgoing: Final = Outgoing()
         self.never_dial: Final = self._guard.never_dial
 
@@ -66,15 +78,17 @@ class Dialler:
         choice: ProxyChoice,
         *,
         tls: bool,
+        alpn: tuple[str, ...] = HTTP1,
         forwardable: bool = False,
     ) -> Dialled[P]:
         """Connects to ``host`` as the destination says, through the proxy that ``choice`` has for it.
 
-        With ``tls`` the server's certificate must cover ``host``. ``forwardable``: what follows are requests that a proxy may
-        be given, instead of being asked for a tunnel. Raises :class:`DialError`, and
+        With ``tls`` the server's certificate must cover ``host``, and ``alpn`` is offered, what is preferred first.
+        ``forwardable``: what follows are requests that a proxy may be given, instead of being asked for a tunnel. Raises
+        :class:`DialError`, :class:`NoCommonProtocol` if the server says that nothing of ``alpn`` will do (RFC 7301 §3.2), and
         :class:`~outward.core.SecretUnavailable` for want of the proxy's credentials.
         """
-        context = self._tls_context(destination.ca) if tls else None
+        context = self._tls_context(destination.ca, alpn) if tls else None
         proxy = choice.of(destination, host)
         if proxy is None:
             sock, address = await self._connect(destination, host, choice)
@@ -83,7 +97,7 @@ class Dialler:
         target = await self._check_beyond(proxy, destination, host, choice)
         login = await choice.login(proxy)
         sock, address = await self._connect_to_proxy(proxy)
-        outer = self._tls_context(proxy.ca) if proxy.scheme == "https" else None
+        outer = self._tls_context(proxy.ca, HTTP1) if proxy.scheme == "https" else None
         peer = _Peer(f"the proxy {proxy}", "`proxy: {url, ca}`")
         if forwardable and proxy.scheme in {"http", "https"}:
             return Dialled(await _attach(sock, factory, outer, proxy.host, peer), address, Forwarding(proxy, login))
@@ -95,16 +109,16 @@ class Dialler:
             talk.transport.abort()
             raise
 
-    def _tls_context(self, ca: str | None) -> ssl.SSLContext:
+    def _tls_context(self, ca: str | None, alpn: tuple[str, ...]) -> ssl.SSLContext:
         """System roots, plus the destination's or the proxy's own (PEM text) if it names one."""
-        context = self._contexts.get(ca)
+        context = self._contexts.get((ca, alpn))
         if context is None:
             context = ssl.create_default_context()
             context.minimum_version = ssl.TLSVersion.TLSv1_2
             if ca is not None:
                 context.load_verify_locations(cadata=ca)
-            context.set_alpn_protocols(["http/1.1"])
-            self._contexts[ca] = context
+            context.set_alpn_protocols(alpn)
+            self._contexts[ca, alpn] = context
         return context
 
     async def _connect(self, destination: Destination, host: str, choice: ProxyChoice) -> tuple[socket.socket, str]:
@@ -231,6 +245,8 @@ def _tls_errors(peer: _Peer) -> Iterator[None]:
             hint=f"A private authority is named in the policy with {peer.ca}. Verification cannot be turned off.",
         ) from error
     except OSError as error:
+        if isinstance(error, ssl.SSLError) and error.reason == "TLSV1_ALERT_NO_APPLICATION_PROTOCOL":
+            raise NoCommonProtocol(peer.name) from error
         raise DialError(Code.UPSTREAM_TLS, f"TLS with {peer.name} failed: {_reason(error)}") from error
 
 

@@ -28,9 +28,9 @@ from outward.core import (
     canonical_path,
     canonical_query,
 )
+from outward.gateway.attempt import Attempt
 from outward.gateway.denial import Denial, Refused, code_of
 from outward.gateway.record import Record
-from outward.gateway.upstream import PoolKey, UpstreamConnection
 from outward.gateway.websocket import check_answer, check_request
 
 if TYPE_CHECKING:
@@ -40,12 +40,10 @@ if TYPE_CHECKING:
     from outward.credentials.scrub import Scrubber
     from outward.gateway.gateway import Gateway, Ruleset
     from outward.gateway.http1 import RequestHead, ResponseHead
+    from outward.gateway.pool import PoolKey
     from outward.gateway.streams import ClientStream, UpstreamStream
 
 _log: Final = logging.getLogger(__name__)
-
-RETRIED: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
-"""Idempotent methods (RFC 9110 §9.2.2): sent again when a kept connection turns out to be closed."""
 
 
 class Exchange:
@@ -53,11 +51,11 @@ class Exchange:
 
     __slots__ = (
         "_answering",
+        "_attempt",
         "_batch",
         "_destination",
         "_head",
         "_injector",
-        "_pending",
         "_record",
         "_request",
         "_request_done",
@@ -82,12 +80,12 @@ class Exchange:
         self._request = Request(client.agent, head.method, scheme, host, port, "", "")
         self._verdict: Verdict | None = None
         self._upstream: UpstreamStream | None = None
+        self._attempt: Final = Attempt(head, http2=client.http2)
         self._scrubber: Scrubber | None = None
         self._task: asyncio.Task[None] | None = None
         self._injector: Injector
         self._destination: Destination
         self._batch: Batch
-        self._pending: bytes | None = None
         self._request_done = False
         self._answering = False
         self._tunnel = False
@@ -118,7 +116,7 @@ class Exchange:
             if not self._batch.written:
                 self._refuse_for(self._batch.error or JournalUnavailable("the record was not written"))
                 return
-            upstream = self._pooled()
+            upstream = self.gateway.pool.get(self._pool_key(), self._attempt.wish)
             if upstream is not None:
                 self._send(upstream)
                 return
@@ -184,49 +182,37 @@ class Exchange:
                     raise SecretUnavailable(self._injector.secrets[0], "the value expired before it could be used")
                 self._start()
                 self.gateway.journal.commit()
-            upstream = self._pooled() or await self._dial()
+            upstream = self.gateway.pool.get(self._pool_key(), self._attempt.wish) or await self._open()
         except OutwardError as error:
             self._task = None
             self._refuse_for(error)
+            self.client.resume_reading()
         else:
+            # Before the server has its say about that. What comes at once is kept with the rest, while there is a task.
+            self.client.resume_reading()
             self._task = None
             self._send(upstream)
-        self.client.resume_reading()
 
     def _pool_key(self) -> PoolKey:
         return self.client.agent, self._destination, self._request.host
 
-    def _pooled(self) -> UpstreamConnection | None:
-        """A kept connection, but for a WebSocket, which no proxy forwards: it may need a tunnel where others need none."""
-        return None if self._head.websocket else self.gateway.pool.get(self._pool_key(), self.gateway.clock())
+    async def _open(self) -> UpstreamStream:
+        try:
+            return await self.gateway.pool.open(self._pool_key(), self._attempt.wish, self._ruleset.proxies)
+        except (UpstreamError, Refused):
+            if self._attempt.error is None:
+                raise
+            raise self._attempt.error from None  # it tells more about what is wrong
 
-    async def _dial(self) -> UpstreamConnection:
-        key = self._pool_key()
-        plain = self._destination.scheme == "http"
-        dialled = await self.gateway.dialler.open(
-            self._destination,
-            key[2],
-            lambda: UpstreamConnection(self.gateway.pool, self.gateway.turn, key),
-            self._ruleset.proxies,
-            tls=not plain,
-            forwardable=plain and not self._head.websocket,
-        )
-        upstream = dialled.protocol
-        upstream.address = dialled.address
-        upstream.forwarding = dialled.forwarding
-        return upstream
-
-    def _send(self, upstream: UpstreamConnection) -> None:
+    def _send(self, upstream: UpstreamStream) -> None:
         self._upstream = upstream
         self._record.address = upstream.address
         # The scrubber of the values that go out now: they may be renewed before the answer to them comes.
         self._scrubber = upstream.scrubber(self._injector)
-        pending, self._pending = self._pending, None
         upstream.begin(self, self._head, self._request, self._injector)
         if self.client.write_paused:
             upstream.pause_reading()
-        if pending is not None:
-            upstream.send(pending, done=self._request_done)
+        self._attempt.begin(upstream, done=self._request_done)
 
     # -- the client's events
 
@@ -235,9 +221,9 @@ class Exchange:
         self._record.body_in += len(payload)
         self._request_done = done
         if self._upstream is not None:
-            self._upstream.send(payload, done=done)
+            self._attempt.pass_on(self._upstream, payload, done=done)
         elif not self._record.ended:
-            self._pending = payload if self._pending is None else self._pending + payload
+            self._attempt.keep(payload)
 
     def on_request_malformed(self, error: ClientError) -> None:
         """The body is not what the head promised. What was forwarded of it cannot be taken back, so both ends close."""
@@ -325,12 +311,10 @@ class Exchange:
     def on_upstream_error(self, error: UpstreamError) -> None:
         """The upstream connection failed or sent something that is not HTTP; it is closed by now."""
         upstream, self._upstream = self._upstream, None
-        stale = upstream is not None and upstream.reused and not self._answering
-        if stale and self._head.length == 0 and self._head.method in RETRIED:
-            # A kept connection that the server closed at the same moment; nothing was answered, so ask again anew.
+        if upstream is not None and not self._answering and self._attempt.again(upstream, error):
             self._wait(recorded=True)
-            return
-        self._upstream_failed(error)
+        else:
+            self._upstream_failed(error)
 
     def _upstream_failed(self, error: UpstreamError) -> None:
         upstream, self._upstream = self._upstream, None

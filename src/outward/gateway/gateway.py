@@ -14,8 +14,8 @@ from outward.core.summary import Summary
 from outward.credentials.injector import Injector, find_leak
 from outward.gateway.dial import Dialler
 from outward.gateway.listeners import Listener
+from outward.gateway.pool import Pool
 from outward.gateway.turn import Turn
-from outward.gateway.upstream import Pool
 from outward.gateway.upstream_proxy import ProxyChoice
 
 if TYPE_CHECKING:
@@ -87,7 +87,6 @@ class Gateway:
         self.authority: Final = authority
         self.journal: Final = journal
         self.turn: Final = Turn(journal, self.complain)
-        self.pool: Final = Pool()
         self.dialler: Final = Dialler()
         self.summary: Final = Summary()
         self.clients: Final[set[Connection]] = set()
@@ -95,6 +94,7 @@ class Gateway:
         """Requests in flight on connections that carry several."""
         self.draining = False
         self.clock: Final = time.monotonic
+        self.pool: Final = Pool(self.dialler, self.turn, self.clock)
         self._ids: Final = ids
         self._count = 0
         self._listeners: list[Listener] = []
@@ -118,7 +118,7 @@ class Gateway:
     def replace(self, policy: Policy, store: CredentialStore) -> None:
         """All-or-nothing reload: requests that begin from now on are decided by ``policy``."""
         self.ruleset = Ruleset(policy, store)
-        self.pool.close()
+        self.pool.retire()
 
     async def close(self, grace: float = 2.0) -> None:
         """Stops accepting, lets requests in flight end for ``grace`` seconds, then closes everything."""

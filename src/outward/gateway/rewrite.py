@@ -37,7 +37,7 @@ NOT_ANSWERED: Final = HOP_BY_HOP | {
     "x-outward-verdict",  # ours to say
 }
 
-_WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
+WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
 """Methods for which an empty body is announced too (RFC 9110 §8.6)."""
 
 
@@ -86,7 +86,7 @@ def request_head(
         out.append("Connection: Upgrade\r\nUpgrade: websocket")
     elif head.length == CHUNKED:
         out.append("Transfer-Encoding: chunked")
-    elif head.length or head.method in _WITH_BODY:
+    elif head.length or head.method in WITH_BODY:
         out.append(f"Content-Length: {head.length}")
     out.append("\r\n")
     return "\r\n".join(out).encode("latin-1")

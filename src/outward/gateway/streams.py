@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from outward.core import UpstreamError
+
 if TYPE_CHECKING:
     from outward.core import Request
     from outward.credentials.injector import Injector
@@ -16,6 +18,14 @@ if TYPE_CHECKING:
     from outward.gateway.exchange import Exchange
     from outward.gateway.http1 import RequestHead, ResponseHead
     from outward.gateway.routes import Route
+
+
+class Unprocessed(UpstreamError):
+    """The server has certainly not acted on the request, which may be sent again whatever its method (RFC 9113 §8.7)."""
+
+
+class NotHttp1(UpstreamError):
+    """The server has not agreed to HTTP/1.1, and what it did was not HTTP/1.1."""
 
 
 class ClientStream(Protocol):
@@ -29,6 +39,11 @@ class ClientStream(Protocol):
     @property
     def route(self) -> Route:
         """Where the connection leads."""
+        ...
+
+    @property
+    def http2(self) -> bool:
+        """Whether the client speaks HTTP/2; then it is better spoken with the server, too."""
         ...
 
     @property
@@ -102,6 +117,10 @@ class UpstreamStream(Protocol):
     @property
     def reused(self) -> bool:
         """Whether the connection has served others before: then the server may have closed it in the meantime."""
+        ...
+
+    def scrubber(self, injector: Injector) -> Scrubber | None:
+        """What the answer has to be scrubbed of."""
         ...
 
     def begin(self, exchange: Exchange, head: RequestHead, request: Request, injector: Injector) -> None:

@@ -1,11 +1,9 @@
-"""Connections to upstream servers, and the pool of those that may be used again."""
+"""The server's side of HTTP/1.1: one connection, its exchanges one after the other."""
 
 from __future__ import annotations
 
 import asyncio
 import re
-import time
-from collections import deque
 from typing import TYPE_CHECKING, Final, cast
 
 from outward.core import ClientError, UpstreamError
@@ -22,14 +20,16 @@ from outward.gateway.http1 import (
     split_head,
 )
 from outward.gateway.rewrite import request_head
+from outward.gateway.streams import NotHttp1
 from outward.gateway.turn import MAX_KEPT
 
 if TYPE_CHECKING:
-    from outward.core import Destination, Request
+    from outward.core import Request
     from outward.credentials.injector import Injector
     from outward.credentials.scrub import Scrubber
     from outward.gateway.exchange import Exchange
     from outward.gateway.http1 import RequestHead
+    from outward.gateway.pool import Pool, PoolKey
     from outward.gateway.turn import Turn
     from outward.gateway.upstream_proxy import Forwarding
 
@@ -39,12 +39,9 @@ HIGH_WATER: Final = 256 * 1024
 IDLE_TIME: Final = 30.0
 """Seconds for which an idle connection is kept when the server does not say."""
 
-IDLE_PER_KEY: Final = 64
+CLOSED: Final = "the server closed the connection"
 
 _KEEP_ALIVE_TIMEOUT: Final = re.compile(r"timeout=([0-9]{1,5})", re.ASCII)
-
-PoolKey = tuple[str, "Destination", str]
-"""(agent, destination, host): connections are never shared between agents, nor between hosts of a wildcard."""
 
 
 def bounded(transport: asyncio.BaseTransport) -> asyncio.Transport:
@@ -70,10 +67,12 @@ class UpstreamConnection(asyncio.Protocol):
         self.key: Final = key
         self.address = ""
         self.forwarding: Forwarding | None = None
+        self.agreed = True  # to HTTP/1.1, in the handshake; unless it is said otherwise
         self.transport: asyncio.Transport
         self.exchange: Exchange | None = None
         self.closed = False
         self._served = 0
+        self._understood = False
         self.idle_until = 0.0
         self._kept = b""  # until the end of the turn
         self._buffer = b""
@@ -131,7 +130,7 @@ class UpstreamConnection(asyncio.Protocol):
         elif self._head is not None and self._length == UNTIL_CLOSE and exc is None:
             exchange.on_response_data(b"", done=True, trailers="")
         else:
-            exchange.on_upstream_error(UpstreamError("the server closed the connection"))
+            exchange.on_upstream_error(self.failure(CLOSED))
 
     def pause_writing(self) -> None:
         """The server reads slowly: let the client wait."""
@@ -212,6 +211,11 @@ class UpstreamConnection(asyncio.Protocol):
             else:
                 self.transport.abort()
 
+    def failure(self, message: str, hint: str = "") -> UpstreamError:
+        """What to say of a connection that has come to nothing."""
+        kind = UpstreamError if self.agreed or self._understood else NotHttp1
+        return kind(message, hint=hint)
+
     # -- parsing
 
     def _take(self, exchange: Exchange, data: bytes) -> None:
@@ -223,7 +227,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._receive(exchange, data)
         except (UpstreamError, ClientError) as error:
             self.close()
-            exchange.on_upstream_error(UpstreamError(error.message, hint=error.hint))
+            exchange.on_upstream_error(self.failure(error.message, error.hint))
 
     def _receive(self, exchange: Exchange, data: bytes) -> None:
         while self._head is None:
@@ -234,6 +238,7 @@ class UpstreamConnection(asyncio.Protocol):
                 self._buffer = data
                 return
             head = parse_response(data[:end])
+            self._understood = True
             data = data[end:]
             if head.status == 101:
                 self._begin_tunnel(exchange, head, data)
@@ -273,48 +278,3 @@ def _idle_time(head: ResponseHead) -> float:
     if head.keep_alive_hint and (match := _KEEP_ALIVE_TIMEOUT.search(head.keep_alive_hint)):
         return max(0.0, min(float(match[1]) - 1.0, IDLE_TIME))
     return IDLE_TIME
-
-
-class Pool:
-    """Idle upstream connections, by agent and destination."""
-
-    def __init__(self) -> None:
-        self._idle: dict[PoolKey, deque[UpstreamConnection]] = {}
-
-    def get(self, key: PoolKey, now: float) -> UpstreamConnection | None:
-        """The most recently used idle connection, if one is still good."""
-        idle = self._idle.get(key)
-        while idle:
-            connection = idle.pop()
-            if not connection.closed and not connection.transport.is_closing() and connection.idle_until > now:
-                return connection
-            connection.close()
-        return None
-
-    def put(self, connection: UpstreamConnection, idle_time: float) -> None:
-        """Keeps an idle connection for ``idle_time`` seconds at most."""
-        idle = self._idle.setdefault(connection.key, deque())
-        if connection.closed or len(idle) >= IDLE_PER_KEY or idle_time <= 0:
-            connection.close()
-            return
-        connection.idle_until = time.monotonic() + idle_time
-        idle.append(connection)
-
-    def forget(self, connection: UpstreamConnection) -> None:
-        """The connection has gone by itself."""
-        idle = self._idle.get(connection.key)
-        if idle and connection in idle:
-            idle.remove(connection)
-
-    def sweep(self, now: float) -> None:
-        """Closes what has been idle for too long."""
-        for key, idle in list(self._idle.items()):
-            for connection in [one for one in idle if one.idle_until <= now]:
-                idle.remove(connection)
-                connection.close()
-            if not idle:
-                del self._idle[key]
-
-    def close(self) -> None:
-        """Closes all."""
-        self.sweep(float("inf"))

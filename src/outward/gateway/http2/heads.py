@@ -11,12 +11,17 @@ import secrets
 from base64 import b64encode
 from typing import TYPE_CHECKING, Final
 
-from outward.core import ClientError, OutwardError, UpstreamError
+from hpack import NeverIndexedHeaderTuple
+
+from outward.core import ClientError, OutwardError, UpstreamError, authority
 from outward.gateway.http1 import CHUNKED, parse_request, parse_response
+from outward.gateway.rewrite import WITH_BODY, request_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from outward.core import Request
+    from outward.credentials.injector import Injector
     from outward.gateway.http1 import RequestHead, ResponseHead
 
 FieldLine = tuple[bytes, bytes]
@@ -85,6 +90,27 @@ def trailer_section(fields: Iterable[FieldLine], blame: type[OutwardError]) -> s
     """Trailers as HTTP/1.1's raw section: lines, each with its CRLF. Raises ``blame``."""
     _, regular = _split(fields, frozenset(), blame)
     return b"".join(name + b": " + value + b"\r\n" for name, value in regular).decode("latin-1")
+
+
+def request_fields(head: RequestHead, request: Request, injector: Injector) -> list[NeverIndexedHeaderTuple]:
+    """The field list that is sent upstream; what :func:`~outward.gateway.rewrite.request_head` is for HTTP/1.1.
+
+    None of it enters the table of the compression: a credential in there could be guessed at by the size of what follows
+    (RFC 7541 §7.1), and the table would be as large as the server says.
+    """
+    target = f"{request.path}?{request.query}" if request.query else request.path
+    fields = [
+        (b":method", request.method.encode()),
+        (b":scheme", request.scheme.encode()),
+        (b":authority", authority(request.host, request.port, request.scheme).encode()),
+        (b":path", target.encode("latin-1")),
+        *field_list(request_lines(head, injector)),
+    ]
+    if any(name == "te" and "trailers" in value.lower() for name, _, value in head.fields):
+        fields.append((b"te", b"trailers"))  # gRPC will not do without
+    if head.length > 0 or (head.length == 0 and head.method in WITH_BODY):
+        fields.append((b"content-length", str(head.length).encode()))
+    return [NeverIndexedHeaderTuple(name, value) for name, value in fields]
 
 
 def field_list(lines: Iterable[str]) -> list[FieldLine]:

@@ -57,6 +57,7 @@ class Http2Stream:
         "received",
         "write_paused",
     )
+    http2: Final = True
 
     def __init__(self, connection: Http2Connection, number: int) -> None:
         self._connection: Final = connection

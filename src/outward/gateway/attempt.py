@@ -1,0 +1,68 @@
+"""Sending a request, and sending it once more where that is safe (RFC 9110 §9.2.2, RFC 9113 §8.7)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from outward.gateway.pool import Wish
+from outward.gateway.streams import NotHttp1, Unprocessed
+
+if TYPE_CHECKING:
+    from outward.core import UpstreamError
+    from outward.gateway.http1 import RequestHead
+    from outward.gateway.streams import UpstreamStream
+
+RETRIED: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
+"""Idempotent methods (RFC 9110 §9.2.2): sent again when a kept connection turns out to be closed."""
+
+MAX_REPEATABLE: Final = 64 * 1024
+"""Octets of a request's body that are kept in case that it has to be sent once more."""
+
+
+class Attempt:
+    """What is asked of the server's side for one request, and what is kept of its body.
+
+    ``wish`` is what would be spoken. ``error`` is why the request is sent once more, if it is.
+    """
+
+    __slots__ = ("_head", "_kept", "_sent", "error", "wish")
+
+    def __init__(self, head: RequestHead, *, http2: bool) -> None:
+        self._head: Final = head
+        self._kept: bytes | None = None  # of the body, for want of a server that takes it
+        self._sent: bytes | None = b""  # of the body so far; `None` where it is too much to be sent again
+        self.error: UpstreamError | None = None
+        if head.websocket:
+            self.wish = Wish.UPGRADE
+        else:
+            self.wish = Wish.HTTP2 if http2 else Wish.HTTP1
+
+    def keep(self, payload: bytes) -> None:
+        """More of the body, while there is no server yet."""
+        self._kept = payload if self._kept is None else self._kept + payload
+
+    def begin(self, upstream: UpstreamStream, *, done: bool) -> None:
+        """Passes on what has been kept."""
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            self.pass_on(upstream, kept, done=done)
+
+    def pass_on(self, upstream: UpstreamStream, payload: bytes, *, done: bool) -> None:
+        """More of the body, or of a tunnel. ``done``: that was all."""
+        if self._sent is not None:
+            self._sent = self._sent + payload if len(self._sent) + len(payload) <= MAX_REPEATABLE else None
+        upstream.send(payload, done=done)
+
+    def again(self, upstream: UpstreamStream, error: UpstreamError) -> bool:
+        """Whether a request that has failed, with no answer, is to be sent anew."""
+        if isinstance(error, Unprocessed | NotHttp1):
+            if self._sent is None or self.error is not None or self.wish is Wish.UPGRADE:
+                return False
+            if self._head.length:
+                self._kept, self._sent = self._sent + (self._kept or b""), b""
+            self.error = error
+            if isinstance(error, NotHttp1):
+                self.wish = Wish.LAST
+            return True
+        # A kept connection that the server closed at the same moment. Whether it has acted on the request is unknown.
+        return upstream.reused and self._head.length == 0 and self._head.method in RETRIED
