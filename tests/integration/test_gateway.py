@@ -506,6 +506,8 @@ def test_a_server_that_hangs_up_in_the_middle_of_an_upload(
     held_up = threading.Event()
 
     async def lazy(server: Upstream, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # Else the kernel may take everything: its buffer grows with how fast it is emptied.
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         await read_request(reader, body=False)
         writer.transport.pause_reading()  # type: ignore[attr-defined]
         await asyncio.get_running_loop().run_in_executor(None, held_up.wait, 10)
