@@ -81,8 +81,10 @@ class Pool:
             return self._connection(key) or (self._stream(key) if self._shares(key, wish) else None)
         if wish is Wish.HTTP2:
             return self._stream(key) or self._connection(key)
-        # No proxy forwards a WebSocket: it may need a tunnel where others need none.
-        return self._stream(key) if wish is Wish.LAST else None
+        if wish is Wish.LAST:
+            return self._stream(key)
+        # No proxy forwards a WebSocket, which needs a tunnel where others need none.
+        return None if any(one.forwarding for one in self._idle.get(key, ())) else self._connection(key)
 
     def _connection(self, key: PoolKey) -> UpstreamConnection | None:
         idle = self._idle.get(key)
