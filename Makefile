@@ -28,10 +28,11 @@ check: setup  ## lint, types and import contracts
 
 clients: .clients/.ready  ## the real clients that the system tests drive
 
-.clients/.ready: requirements/clients.txt scripts/link-clients | setup
+.clients/.ready: requirements/clients.txt requirements/npm/package-lock.json scripts/link-clients scripts/node-packages | setup
 	scripts/system-packages git curl wget
 	scripts/python-environment .clients requirements/clients.txt $(PYTHON)
 	scripts/link-clients .clients
+	scripts/node-packages .clients requirements/npm
 	touch $@
 
 test: check clients  ## all of the above, and every test that this machine can run
@@ -43,11 +44,13 @@ bench: setup clients  ## Outward and its peers side by side, a quarter of an hou
 	PATH="$(CURDIR)/.clients/bin:$$PATH" $(BIN)/python -m bench --fetch-peers
 	PATH="$(CURDIR)/.clients/bin:$$PATH" $(BIN)/python -m bench
 
-lock: setup  ## renew the locked package versions
+lock: setup clients  ## renew the locked package versions
 	$(BIN)/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe --no-emit-index-url --no-emit-find-links \
 	  --strip-extras --output-file requirements/dev.txt requirements/dev.in
 	$(BIN)/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe --no-emit-index-url --no-emit-find-links \
 	  --strip-extras --output-file requirements/clients.txt requirements/clients.in
+	PATH="$(CURDIR)/.clients/bin:$$PATH" npm install --prefix requirements/npm --package-lock-only --ignore-scripts \
+	  --omit-lockfile-registry-resolved --no-audit --no-fund
 
 clean:  ## what the targets above made
 	rm -rf .venv .clients .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/.work

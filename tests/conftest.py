@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 CLIENTS = Path(__file__).parents[1] / ".clients" / "bin"
-"""Where ``make clients`` puts the real clients that no distribution package brings: claude, node, npm, Python's."""
+"""Where ``make clients`` puts the real clients that no distribution package brings: agents, node, npm, Python's."""
 
 
 def _user_namespaces() -> bool:
@@ -40,6 +40,8 @@ NEEDS: dict[str, Callable[[], bool]] = {
     "nft": _packet_filter,
     "root": lambda: os.geteuid() == 0,
     "claude": (CLIENTS / "claude").exists,
+    "codex": (CLIENTS / "codex").exists,
+    "gemini": (CLIENTS / "gemini").exists,
     "node24": (CLIENTS / "node").exists,
     "npm24": (CLIENTS / "npm").exists,
     "python-clients": (CLIENTS / "httpx").exists,  # and requests

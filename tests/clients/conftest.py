@@ -6,11 +6,12 @@ import base64
 import textwrap
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trustme
 
+from outward.policy.load import PRESETS
 from tests.clients.site import Application, Site
 from tests.conftest import CLIENTS
 from tests.support.caller import Caller, new_caller
@@ -50,6 +51,17 @@ class Desk:
         """
         self.caller.file(self.policy, textwrap.dedent(text) + more)
 
+    def use(self, preset: str, site: Site, *, without: str = "", more: str = "") -> None:
+        """Writes the policy: the text of ``preset``, its host being at ``site``; without a line, and with ``more``."""
+        text = (PRESETS / f"{preset}.yaml").read_text()
+        here = f"    host: {site.host}\n"
+        assert here in text
+        text = text.replace(here, f"{here}    connect_to: 127.0.0.1:{site.port}\n    ca: {self.ca}\n")
+        if without:
+            assert without in text
+            text = text.replace(without, "      # ")
+        self.caller.file(self.policy, text + more)
+
     def inside(self, line: str, *, stdin: str = "", agent: str = AGENT) -> subprocess.CompletedProcess[str]:
         """A line of shell in the sandbox."""
         return self.caller.inside(line, "--policy", str(self.policy), "--agent", agent, stdin=stdin)
@@ -88,6 +100,26 @@ def basic(username: str, password: str = VALUE) -> str:
     return "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()
 
 
+def probe(beginning: str) -> str:
+    """A line of shell that prints whatever could hold a key that begins like this: the environment, that of every process,
+    the files of the home and of the workspace."""
+    return "\n".join(
+        (
+            "env",
+            r"cat /proc/*/environ 2>/dev/null | tr '\0' '\n'",
+            f'grep -rahs {beginning} ~ "$PWD" /tmp /etc/outward',
+            "true",
+        )
+    )
+
+
+def assert_only_the_placeholder(seen: str, variable: str, value: str) -> None:
+    """``seen`` is what :func:`probe` printed: ``variable`` holds something like ``value``, which is nowhere."""
+    assert f"{variable}={value[:3]}" in seen
+    for form in spellings(value):
+        assert form.decode() not in seen
+
+
 @pytest.fixture(scope="session")
 def server_ca() -> trustme.CA:
     return trustme.CA()
@@ -107,7 +139,9 @@ def site(server_ca: trustme.CA) -> Iterator[Callable[..., Site]]:
     """Starts servers: ``site("api.test", application)``."""
     with ExitStack() as stack:
 
-        def start(host: str, application: Application, *, credential: str | None = f"Bearer {VALUE}") -> Site:
-            return stack.enter_context(Site(server_ca, host, credential, application))
+        def start(
+            host: str, application: Application, *, credential: str | None = f"Bearer {VALUE}", **options: Any
+        ) -> Site:
+            return stack.enter_context(Site(server_ca, host, credential, application, **options))
 
         yield start

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 if TYPE_CHECKING:
     from email.message import Message
+    from io import BufferedIOBase
 
     import trustme
 
@@ -25,28 +26,48 @@ class Asked(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """What the server says. A body in parts is streamed; without ``length`` as chunks."""
+    """What the server says. A body in parts is streamed; without ``length`` as chunks.
+
+    Or ``talk``: what it does with the connection, to its end, instead of answering.
+    """
 
     status: int = 200
     body: bytes | Iterable[bytes] = b""
     headers: tuple[tuple[str, str], ...] = (("content-type", "text/plain"),)
     length: int | None = None
+    talk: Callable[[BufferedIOBase, BufferedIOBase], None] | None = None
 
 
 Application = Callable[[Asked], Reply]
 
 
-class Site:
-    """A server on 127.0.0.1, any free port, that knows ``credential`` as the only good ``authorization``.
+def unknown(asked: Asked) -> Reply:
+    """What somebody without a good credential is told."""
+    return Reply(401, b"who are you?\n", (("www-authenticate", 'Basic realm="site"'),))
 
-    Whoever brings another gets 401. ``asked`` is what was served, ``turned_away`` what was not.
+
+class Site:
+    """A server on 127.0.0.1, any free port, that knows ``credential`` as the only good value of ``header``.
+
+    Whoever brings another gets 401, or what ``otherwise`` says. ``asked`` is what was served, ``turned_away`` what was not.
     """
 
-    def __init__(self, ca: trustme.CA, host: str, credential: str | None, application: Application) -> None:
+    def __init__(
+        self,
+        ca: trustme.CA,
+        host: str,
+        credential: str | None,
+        application: Application,
+        *,
+        header: str = "authorization",
+        otherwise: Application = unknown,
+    ) -> None:
         self.host = host
         self.asked: list[Asked] = []
         self.turned_away: list[Asked] = []
         self._credential = credential
+        self._header = header
+        self._otherwise = otherwise
         self._application = application
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         ca.issue_cert(host).configure_cert(context)
@@ -60,9 +81,9 @@ class Site:
         return f"https://{self.host}"
 
     def reply(self, asked: Asked) -> Reply:
-        if self._credential is not None and asked.headers.get_all("authorization") != [self._credential]:
+        if self._credential is not None and asked.headers.get_all(self._header) != [self._credential]:
             self.turned_away.append(asked)
-            return Reply(401, b"who are you?\n", (("www-authenticate", 'Basic realm="site"'),))
+            return self._otherwise(asked)
         self.asked.append(asked)
         return self._application(asked)
 
@@ -94,6 +115,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _any(self) -> None:
         path, _, query = self.path.partition("?")
         reply = self.site.reply(Asked(self.command, path, query, self.headers, self._body()))
+        if reply.talk is not None:
+            self.close_connection = True
+            reply.talk(self.rfile, self.wfile)
+            return
         whole = isinstance(reply.body, bytes)
         length = len(reply.body) if isinstance(reply.body, bytes) else reply.length
         self.send_response(reply.status)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from demo.messages_api import Behaviour, serve
 
-from tests.clients.conftest import Desk, spellings
+from tests.clients.conftest import Desk, assert_only_the_placeholder, probe
 from tests.conftest import CLIENTS
 from tests.support.caller import LIMIT
 from tests.support.serve import Serve
@@ -39,13 +39,7 @@ sandbox: {{env: {{set: {{CLAUDE_CODE_MAX_RETRIES: "0", EXTRA: "{extra}"}}}}}}
 MESSAGES = "POST /v1/messages"
 INJECT = "{header: x-api-key, secret: anthropic}"
 
-PROBE = r"""
-env
-cat /proc/*/environ 2>/dev/null | tr '\0' '\n'
-grep -rahs sk-ant ~ "$PWD" /tmp /etc/outward
-true
-"""
-"""Prints whatever could hold a key: the environment, that of every process, the files of the home."""
+PROBE = probe("sk-ant")
 
 
 @pytest.fixture
@@ -91,10 +85,8 @@ def tool_result(model: Behaviour) -> str:
     return json.dumps(result["content"])
 
 
-def assert_only_the_placeholder(seen: str) -> None:
-    assert "ANTHROPIC_API_KEY=sk-ant-" in seen
-    for form in spellings(KEY):
-        assert form.decode() not in seen
+def assert_only_ours(seen: str) -> None:
+    assert_only_the_placeholder(seen, "ANTHROPIC_API_KEY", KEY)
 
 
 @pytest.mark.parametrize("desk", ["self", "unprivileged"], indirect=True)
@@ -105,15 +97,15 @@ def test_it_answers_with_a_key_that_it_does_not_have(desk, model):
     assert keys_seen(model) == {KEY}
     desk.assert_recorded(HOST, agent="claude", credential="anthropic", value=KEY)
     # The same home, environment and process view as the agent's.
-    probe = desk.inside(PROBE, agent="claude")
-    assert probe.returncode == 0, probe.stderr
-    assert_only_the_placeholder(probe.stdout)
+    seen = desk.inside(PROBE, agent="claude")
+    assert seen.returncode == 0, seen.stderr
+    assert_only_ours(seen.stdout)
 
 
 def test_the_probe_finds_a_key_where_there_is_one(desk, model):
     policy(desk, extra=KEY)
     with pytest.raises(AssertionError):
-        assert_only_the_placeholder(desk.inside(PROBE, agent="claude").stdout)
+        assert_only_ours(desk.inside(PROBE, agent="claude").stdout)
 
 
 def test_the_placeholder_alone_opens_nothing(desk, model):
@@ -150,7 +142,7 @@ def test_its_shell_has_only_the_placeholder_and_its_curl_is_refused(desk, model)
     done = claude(desk, "-p", "hi", "--dangerously-skip-permissions")
     assert (done.stdout.strip(), done.returncode) == (model.text, 0), done.stderr
     result = tool_result(model)
-    assert_only_the_placeholder(result)
+    assert_only_ours(result)
     assert "HTTP/1.1 403 Forbidden" in result
     assert "x-outward-verdict: deny" in result
     (refused,) = [record for record in desk.caller.journal() if record.get("host") == "evil.example"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,13 @@ def test_no_possessive_quantifiers() -> None:
     wrong = {str(source): pattern for source in SOURCES for pattern in patterns(source) if possessive(pattern)}
     assert wrong == {}
     assert sum(len(patterns(source)) for source in SOURCES) > 30
+
+
+def test_the_lock_of_npm_has_hashes_and_no_addresses() -> None:
+    """Whoever has a mirror must be able to use it, and nothing but what was locked."""
+    lock = json.loads((Path(__file__).parents[2] / "requirements" / "npm" / "package-lock.json").read_text())
+    packages = {name: package for name, package in lock["packages"].items() if name}
+    assert packages
+    for name, package in packages.items():
+        assert package["integrity"].startswith("sha512-"), name
+        assert "resolved" not in package, name

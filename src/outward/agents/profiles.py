@@ -41,6 +41,12 @@ def _codex(seeding: Seeding) -> dict[str, Any]:
     return {"OPENAI_API_KEY": key} if key else {}
 
 
+def _codex_settings(seeding: Seeding) -> dict[str, Any]:
+    # Its own sandbox needs user namespaces, which do not exist in ours; it still asks before it runs something, if told to.
+    trusted = {"projects": {seeding.directory: {"trust_level": "trusted"}}}
+    return {"sandbox_mode": "danger-full-access", **trusted}
+
+
 def _gemini(seeding: Seeding) -> dict[str, Any]:
     own = {"general": {"disableAutoUpdate": True}, "privacy": {"usageStatisticsEnabled": False}}
     by_key = {"security": {"auth": {"selectedType": "gemini-api-key"}}}
@@ -66,7 +72,7 @@ PROFILES: Final[dict[str, Profile]] = {
             "codex",
             commands=frozenset({"codex"}),
             preset="codex",
-            seeds=(Seed(".codex/auth.json", _codex),),
+            seeds=(Seed(".codex/auth.json", _codex), Seed(".codex/config.toml", _codex_settings)),
         ),
         Profile(
             "gemini",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 from contextlib import suppress
 from pathlib import Path, PurePath
@@ -16,11 +17,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from outward.core import HostError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 MAX_SIZE: Final = 16 << 20
 """Octets of an existing file that are read; a larger one is replaced."""
 
+_BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -34,7 +36,8 @@ class Seeding(NamedTuple):
 
 
 class Seed(NamedTuple):
-    """A JSON file, by its path below the home. ``content`` gives what it must hold."""
+    """A file of settings, by its path below the home; its suffix tells JSON from TOML. ``content`` gives what it must hold,
+    or, in TOML, which people write by hand, what it holds unless it says otherwise."""
 
     path: str
     content: Callable[[Seeding], dict[str, Any]]
@@ -63,6 +66,64 @@ def merge(existing: Any, wanted: Any) -> Any:
     return wanted
 
 
+def merge_json(text: str, wanted: dict[str, Any]) -> str:
+    """``text`` with ``wanted`` in it. What is no JSON object counts as nothing: the agent broke it."""
+    try:
+        existing = json.loads(text)
+    except (ValueError, RecursionError):
+        existing = None
+    merged = merge(existing if isinstance(existing, dict) else None, wanted)
+    return text if merged == existing else json.dumps(merged, indent=2)
+
+
+def merge_toml(text: str, wanted: dict[str, Any]) -> str:
+    """``text`` with what it does not say yet of ``wanted``, strings and tables of them; comments and order stay.
+
+    What is no TOML counts as nothing. A table that exists is left alone.
+    """
+    import tomllib  # one agent needs it, and every start would wait for it
+
+    try:
+        existing = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError):
+        text, existing = "", {}
+    if text and not text.endswith("\n"):
+        text += "\n"
+    # Keys of the whole file come before its first table, further tables may come last.
+    merged = _toml_keys(wanted, existing) + text + "".join(_toml_tables(wanted, existing, ()))
+    try:
+        tomllib.loads(merged)
+    except tomllib.TOMLDecodeError:  # a table on one line cannot be added to
+        return text
+    return merged
+
+
+def _toml_keys(wanted: dict[str, Any], existing: dict[str, Any]) -> str:
+    missing = [(key, value) for key, value in wanted.items() if isinstance(value, str) and key not in existing]
+    return "".join(f"{_toml_key(key)} = {_toml_string(value)}\n" for key, value in missing)
+
+
+def _toml_tables(wanted: dict[str, Any], existing: dict[str, Any], path: tuple[str, ...]) -> Iterator[str]:
+    for name, table in wanted.items():
+        if not isinstance(table, dict):
+            continue
+        inner, known = (*path, name), existing.get(name)
+        if known is None and (keys := _toml_keys(table, {})):
+            yield f"\n[{'.'.join(map(_toml_key, inner))}]\n{keys}"
+        yield from _toml_tables(table, known if isinstance(known, dict) else {}, inner)
+
+
+def _toml_key(key: str) -> str:
+    return key if _BARE_KEY.fullmatch(key) else _toml_string(key)
+
+
+def _toml_string(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+_MERGE: Final[Mapping[str, Callable[[str, dict[str, Any]], str]]] = {".json": merge_json, ".toml": merge_toml}
+
+
 def _plant(home: Path, path: PurePath, content: dict[str, Any]) -> None:
     directory = os.open(home, _DIRECTORY)
     try:
@@ -73,15 +134,15 @@ def _plant(home: Path, path: PurePath, content: dict[str, Any]) -> None:
             os.close(directory)
             directory = inner
         existing = _read(directory, path.name)
-        merged = merge(existing, content)
+        merged = _MERGE[path.suffix](existing or "", content)
         if merged != existing:
             _write(directory, path.name, merged)
     finally:
         os.close(directory)
 
 
-def _read(directory: int, name: str) -> Any:
-    """The file's content; nothing when it is missing, a link, too large or no JSON object: the agent broke it."""
+def _read(directory: int, name: str) -> str | None:
+    """The file's text; nothing when it is missing, a link, too large or no text: the agent broke it."""
     try:
         descriptor = os.open(name, _READ, dir_fd=directory)
     except OSError:
@@ -91,17 +152,16 @@ def _read(directory: int, name: str) -> Any:
         if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_SIZE:
             return None
         try:
-            content = json.loads(file.read(MAX_SIZE))
-        except (ValueError, RecursionError):
+            return file.read(MAX_SIZE).decode()
+        except UnicodeDecodeError:
             return None
-    return content if isinstance(content, dict) else None
 
 
-def _write(directory: int, name: str, content: Any) -> None:
+def _write(directory: int, name: str, text: str) -> None:
     draft = f".{name}.{os.getpid()}"
     with suppress(FileNotFoundError):
         os.unlink(draft, dir_fd=directory)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with open(os.open(draft, flags, 0o600, dir_fd=directory), "w", encoding="utf-8") as file:  # noqa: PTH123
-        json.dump(content, file, indent=2)
+        file.write(text)
     os.rename(draft, name, src_dir_fd=directory, dst_dir_fd=directory)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -56,6 +57,13 @@ def test_claude_without_a_key_approves_none(tmp_path):
 def test_codex_without_a_key_gets_no_file(tmp_path):
     assert planted(tmp_path, "codex") == {}
     assert planted(tmp_path, "codex", OPENAI_API_KEY=KEY) == {".codex/auth.json": {"OPENAI_API_KEY": KEY}}
+
+
+def test_codex_leaves_the_sandbox_to_us(tmp_path):
+    planted(tmp_path, "codex")
+    settings = tomllib.loads((tmp_path / ".codex/config.toml").read_text())
+    assert settings["sandbox_mode"] == "danger-full-access"
+    assert settings["projects"]["/work/project"]["trust_level"] == "trusted"
 
 
 def test_gemini_uses_a_key_only_if_it_has_one(tmp_path):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import tomllib
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outward.agents.seeds import Seed, Seeding, merge, plant
+from outward.agents.seeds import Seed, Seeding, merge, merge_toml, plant
 from outward.core import HostError
 
 SEEDING = Seeding("/work", {})
@@ -82,3 +84,60 @@ def test_a_file_that_says_it_already_is_left_alone(tmp_path):
 def test_files_are_for_their_owner_only(tmp_path):
     plant(tmp_path, [SEED], SEEDING)
     assert (tmp_path / ".agent/settings.json").stat().st_mode & 0o777 == 0o600
+
+
+# -- TOML
+
+TOML = Seed(".agent/config.toml", lambda _: {"mode": "free", "projects": {"/my work": {"trust": "yes"}}})
+WANTED = TOML.content(SEEDING)
+
+TEXTS = st.text(st.characters(codec="utf-8"), max_size=6)
+TABLES = st.recursive(TEXTS, lambda inner: st.dictionaries(TEXTS, inner, max_size=3), max_leaves=6)
+
+
+@given(wanted=st.dictionaries(TEXTS, TABLES, max_size=3))
+def test_what_is_written_is_read_again(wanted):
+    def without_empty(value: Any) -> Any:
+        if isinstance(value, str):
+            return value
+        kept = {key: without_empty(inner) for key, inner in value.items()}
+        return {key: inner for key, inner in kept.items() if inner != {}}
+
+    assert tomllib.loads(merge_toml("", wanted)) == without_empty(wanted)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", WANTED),
+        ("not toml", WANTED),
+        ("a = [" * 50_000, WANTED),
+        ("# mine\nmode = 'careful'", WANTED | {"mode": "careful"}),
+        (
+            "[projects.'/other']\ntrust = 'no'",
+            {**WANTED, "projects": {"/other": {"trust": "no"}, **WANTED["projects"]}},
+        ),
+        ("[projects.'/my work']\ntrust = 'no'", {**WANTED, "projects": {"/my work": {"trust": "no"}}}),
+        ("[projects.'/my work']\nx = 1", {**WANTED, "projects": {"/my work": {"x": 1}}}),
+        ("projects = {}", {"projects": {}}),
+        ("projects = 'none'", {"projects": "none"}),
+    ],
+)
+def test_what_a_file_of_toml_says_itself_stays(text, expected):
+    merged = merge_toml(text, WANTED)
+    assert tomllib.loads(merged) == expected
+    assert merge_toml(merged, WANTED) == merged
+    if "# mine" in text:
+        assert "# mine" in merged
+
+
+def test_toml_is_planted_like_json(tmp_path):
+    plant(tmp_path, [TOML], SEEDING)
+    file = tmp_path / ".agent/config.toml"
+    assert tomllib.loads(file.read_text()) == WANTED
+    before = file.stat().st_ino
+    plant(tmp_path, [TOML], SEEDING)
+    assert file.stat().st_ino == before
+    file.write_bytes(b"\xff")
+    plant(tmp_path, [TOML], SEEDING)
+    assert tomllib.loads(file.read_text()) == WANTED

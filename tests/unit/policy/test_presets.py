@@ -107,6 +107,15 @@ def test_what_the_client_does_not_need_is_refused(name, line):
     assert not preset(name).decide(make_request(line)).allowed
 
 
+def test_codex_is_refused_its_list_of_models_in_words():
+    """A connection that is refused as a whole it would try again for nine seconds."""
+    policy = preset("codex")
+    assert policy.decide_host("codex", "chatgpt.com", 443).allowed
+    (models,) = [destination for destination in policy.destinations if destination.host == "chatgpt.com"]
+    assert models.rules == ()
+    assert not policy.decide_host("codex", "ab.chatgpt.com", 443).allowed
+
+
 methods = st.one_of(st.sampled_from(["PUT", "POST", "PATCH", "DELETE", "MKCOL", "get", "CONNECT"]), st.text(max_size=8))
 
 
