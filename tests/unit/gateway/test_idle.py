@@ -10,7 +10,6 @@ import pytest
 from outward.audit import Batch
 from outward.credentials import CredentialStore
 from outward.gateway.client import EXCHANGE_TIME, KEEP_TIME, ClientConnection
-from outward.gateway.dial import Dialled
 from outward.gateway.gateway import Gateway
 from outward.gateway.routes import TunnelRoute
 from outward.gateway.tunnel import TUNNEL_TIME
@@ -89,10 +88,7 @@ class Pair:
         self.to_client, self.to_server = FakeTransport(), FakeTransport()
         self.client.connection_made(cast(asyncio.Transport, self.to_client))
         self.server.connection_made(cast(asyncio.Transport, self.to_server))
-        cast(Any, self.gateway.dialler).open = self._open
-
-    async def _open(self, *_: object, **__: object) -> Dialled[UpstreamConnection]:
-        return Dialled(self.server, "127.0.0.1")
+        self.gateway.pool.put(self.server, 1e9)
 
     def hear(self, connection: ClientConnection | UpstreamConnection, data: bytes) -> None:
         """``data`` arrives."""
@@ -110,7 +106,6 @@ class Pair:
         async def turn() -> None:
             happen()
             self.gateway.turn.end()
-            await asyncio.sleep(0)  # lets a request dial
 
         self.runner.run(turn())
 
