@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -71,6 +72,21 @@ def test_the_gateway_is_loaded_for_a_command_that_asks_it(caller):
     ask = "import socket; socket.create_connection(('127.0.0.1', 3128)).sendall(b'x')"
     found = imported(caller, "run", "--", "/usr/bin/python3", "-c", ask)
     assert {"asyncio.events", "outward.gateway.client", "uvloop.loop"} <= found
+
+
+def test_the_gateways_own_modules_bring_no_library_with_them():
+    """It would be loaded in one piece with them, and a command that is over would wait for it."""
+    program = (
+        "import sys, importlib; from outward.session.loading import PIECES\n"
+        "for piece in PIECES:\n"
+        "    before = set(sys.modules); importlib.import_module(piece)\n"
+        "    print(piece, *{name.partition('.')[0] for name in set(sys.modules) - before})\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=LIMIT, check=True)
+    brought = {piece: set(rest) for piece, *rest in map(str.split, done.stdout.splitlines())}
+    assert set(brought) == set(loading.PIECES)
+    assert "h2" in brought["h2.connection"]
+    assert brought["outward.gateway"] - {"outward"} <= sys.stdlib_module_names
 
 
 @pytest.fixture
