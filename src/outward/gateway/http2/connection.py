@@ -230,19 +230,19 @@ class Http2Connection(asyncio.Protocol):
 
     def send_headers(self, stream: Http2Stream, fields: list[FieldLine], *, end: bool) -> None:
         """A field section of an answer. ``end``: there is nothing after it."""
-        if not self._closing:
+        if not self._closing and stream.number in self._streams:
             stream.last_activity = self.gateway.clock()
             self.h2.send_headers(stream.number, fields, end_stream=end)
 
     def send(self, stream: Http2Stream) -> None:
         """Sends what ``stream`` has, after what others have been waiting with."""
-        if stream.waiting:
+        if stream.waiting and stream.number in self._streams:
             self._waiting[stream.number] = stream
         self.write_soon()
 
     def reset(self, stream: Http2Stream, code: ErrorCodes) -> None:
         """Ends a stream before its time."""
-        if not self._closing:
+        if not self._closing and stream.number in self._streams:
             self.h2.reset_stream(stream.number, code)
         self._forget(stream)
         self.write_soon()

@@ -135,7 +135,10 @@ class Http2Stream:
             exchange, self._exchange = self._exchange, None
             if exchange is not None:
                 exchange.on_request_malformed(error)
-            if not self._ending:
+            if self._ending:
+                self._settle()
+                self._connection.write_soon()
+            else:
                 self._connection.reset(self, ErrorCodes.PROTOCOL_ERROR)
             return
         self.receive(b"", 0, ended=True)
@@ -230,9 +233,12 @@ class Http2Stream:
 
     def abort(self) -> None:
         """Ends the stream so that the client cannot take its answer for whole (RFC 9113 §8.1)."""
-        if not self._finished:
-            self._connection.reset(self, ErrorCodes.INTERNAL_ERROR)
         self.lost()
+        if self._finished:
+            self._settle()
+            self._connection.write_soon()
+        else:
+            self._connection.reset(self, ErrorCodes.INTERNAL_ERROR)
 
     # -- what goes out
 

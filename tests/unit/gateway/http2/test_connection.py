@@ -645,11 +645,35 @@ def test_a_client_that_resets_a_stream(peer: Peer) -> None:
     assert peer.gateway.streams == 0
 
 
-def test_trailers_that_are_malformed(peer: Peer) -> None:
+@pytest.mark.parametrize("more", [(), ((b"content-type", b"application/grpc"),)])
+def test_trailers_that_are_malformed(peer: Peer, more: tuple[tuple[bytes, bytes], ...]) -> None:
     """§8.1: no pseudo-header, and the same rules as in heads."""
     _, to_server = peer.server()
-    stream = peer.open()
+    stream = peer.open(request(b"POST", b"/v1/x", *more))
     peer.send(peer.headers(stream, [(b":path", b"/x")]))
     assert to_server.closed
-    assert peer.outcome(stream) in {"400, end", f"reset {PROTOCOL_ERROR}"}
+    assert peer.outcome(stream).startswith("400")
+    assert not peer.transport.closed
+    assert peer.gateway.streams == 0
+
+
+def test_trailers_that_are_malformed_after_the_answer_has_begun(peer: Peer) -> None:
+    server, _ = peer.server()
+    stream = peer.open()
+    peer.hear(server, b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe")
+    peer.send(peer.headers(stream, [(b":path", b"/x")]))
+    assert peer.outcome(stream) == f"200, reset {PROTOCOL_ERROR}"
+    assert peer.gateway.streams == 0
+
+
+def test_the_answer_of_one_who_has_gone_is_nobodys(peer: Peer) -> None:
+    server, _ = peer.server()
+    stream = peer.open()
+    exchange = server.exchange
+    assert exchange is not None
+    peer.send(RstStreamFrame(stream).serialize())
+    peer.frames()
+    exchange.client.abort()
+    exchange.client.close()
+    assert peer.frames() == []
     assert not peer.transport.closed
