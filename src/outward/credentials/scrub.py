@@ -89,6 +89,14 @@ class Scrubber:
                 position = tail.find(needle[:1], position + 1)
         return held
 
+    def keeping_length(self) -> Scrubber:
+        """One whose stand-ins are as long as what they stand for: for what counts its octets."""
+        if self.keeps_length:
+            return self
+        return Scrubber(
+            (value, placeholder[: len(value)].ljust(len(value), b"x")) for value, placeholder in self._pairs
+        )
+
     def stream(self) -> Stream:
         """A scrubber for one body."""
         return Stream(self)
@@ -114,6 +122,11 @@ class Stream:
             return data
         self._held = data[-held:]
         return data[:-held]
+
+    @property
+    def held(self) -> int:
+        """Octets that are held back."""
+        return len(self._held)
 
     def finish(self) -> bytes:
         """What was held back, once the body has ended."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from outward.core import UpstreamError
 from outward.gateway.http1 import chunk
+from outward.gateway.messages import MessageStream, are_messages
 from outward.gateway.rewrite import response_head, trailer_section
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class AnswerBody:
     def __init__(self, request: RequestHead, scrubber: Scrubber | None) -> None:
         self._request: Final = request
         self._scrubber: Final = scrubber
-        self._stream: Stream | None = None
+        self._stream: Stream | MessageStream | None = None
         self.octets = 0
 
     def _first(self, head: ResponseHead, payload: bytes, *, whole: bool) -> tuple[bytes, int | None]:
@@ -35,20 +36,27 @@ class AnswerBody:
         scrubber = self._scrubber
         if scrubber is not None and head.encoded and (payload or not whole):
             raise UpstreamError("the answer is compressed although it was asked not to be")
+        if scrubber is not None and are_messages(head):
+            scrubber = scrubber.keeping_length()
+            self._stream = MessageStream(scrubber)
+        elif scrubber is not None and not whole:
+            self._stream = scrubber.stream()
         announced: int | None
         if whole:
             # Scrub it whole, announce its true length.
-            body = scrubber.octets(payload) if scrubber is not None and payload else payload
+            if self._stream is not None:
+                body = self._stream.feed(payload) + self._stream.finish()
+            else:
+                body = scrubber.octets(payload) if scrubber is not None and payload else payload
             announced = head.length if self._request.method == "HEAD" or head.status in {204, 304} else len(body)
         else:
-            self._stream = scrubber.stream() if scrubber is not None else None
             body = self._stream.feed(payload) if self._stream is not None else payload
             announced = head.length if scrubber is None or scrubber.keeps_length else None
         self.octets += len(body)
         return body, announced
 
     def _next(self, payload: bytes, *, done: bool) -> bytes:
-        """More of the body; with ``done`` what was held back, too."""
+        """More of the body; with ``done`` what was held back, too. Raises :class:`UpstreamError` likewise."""
         if self._stream is not None:
             payload = self._stream.feed(payload)
             if done:

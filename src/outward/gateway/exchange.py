@@ -293,7 +293,11 @@ class Exchange:
 
     def on_response_data(self, payload: bytes, *, done: bool, trailers: str) -> None:
         """More of the answer's body."""
-        self.client.answer_more(payload, done=done, trailers=trailers)
+        try:
+            self.client.answer_more(payload, done=done, trailers=trailers)
+        except UpstreamError as error:
+            self._upstream_failed(error)
+            return
         if done:
             self._end_of_response()
 

@@ -37,6 +37,9 @@ NOT_ANSWERED: Final = HOP_BY_HOP | {
     "x-outward-verdict",  # ours to say
 }
 
+_CODINGS: Final = frozenset({"accept-encoding", "grpc-accept-encoding"})
+"""Fields that ask for answers in which a secret cannot be found."""
+
 WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
 """Methods for which an empty body is announced too (RFC 9110 §8.6)."""
 
@@ -57,7 +60,7 @@ def request_lines(head: RequestHead, injector: Injector, forwarding: Forwarding 
         swapped = injector.swap(key, value) if swaps else None
         if swapped is not None and key not in injector.sets:
             out.append(f"{name}: {swapped}")
-        elif key not in removes and not (identity and key == "accept-encoding"):
+        elif key not in removes and not (identity and key in _CODINGS):
             out.append(f"{name}: {value}")
     out.extend(f"{name}: {value}" for name, value in injector.lines)
     if forwarding is not None:

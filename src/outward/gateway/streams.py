@@ -70,7 +70,7 @@ class ClientStream(Protocol):
         ...
 
     def answer_more(self, payload: bytes, *, done: bool, trailers: str) -> None:
-        """More of the answer's body."""
+        """More of the answer's body. Raises :class:`~outward.core.UpstreamError` likewise."""
         ...
 
     def switch(self, head: ResponseHead, scrubber: Scrubber | None) -> None:
