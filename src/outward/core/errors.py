@@ -76,11 +76,15 @@ class HostError(OutwardError):
 
 
 class SecretUnavailable(OutwardError):
-    """A secret could not be fetched; requests that need it fail closed. ``name`` is the secret's name."""
+    """A secret could not be fetched; requests that need it fail closed.
 
-    def __init__(self, name: str, message: str, *, hint: str = "") -> None:
-        super().__init__(f"secret {name!r}: {message}", hint=hint)
+    ``name`` is the secret's name, ``reason`` the message without it.
+    """
+
+    def __init__(self, name: str, reason: str, *, hint: str = "") -> None:
+        super().__init__(f"secret {name!r}: {reason}", hint=hint)
         self.name = name
+        self.reason = reason
 
 
 class JournalUnavailable(OutwardError):

@@ -71,7 +71,8 @@ class Injector:
             if value is None:
                 return False
             values[name] = value
-        self._render(values)
+        if values != self._values:  # the same objects, as long as the values are the same
+            self._render(values)
         self._fresh_until = min(map(self._store.expiry, self.secrets))
         return True
 

@@ -1,38 +1,34 @@
-"""The store: every secret of a policy, its cached value and its placeholder."""
+"""The store: every secret of a policy, its value while it is good, and its placeholder."""
 
 from __future__ import annotations
 
-import time
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from outward.core import NO_CALLER_PROXIES, Secret, SecretUnavailable
-from outward.credentials.sources import SOURCES
+from outward.credentials.kept import Kept, Lifetime
+from outward.credentials.sources import SOURCES, Outside
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Hashable, Mapping
 
     from outward.core import CallerProxies
+    from outward.credentials.kept import Fetched
     from outward.policy import SecretSpec
-
-RETRY_AFTER: Final = 2.0
-"""Seconds for which a failure stands before the source is asked again, so that a flood of requests does not flood it."""
 
 UNKNOWN_SHAPE: Final = "outward-placeholder-" + "x" * 24
 """What a placeholder looks like when the value cannot be had at start-up without waiting for a program or a service."""
 
-
-class _Cached(NamedTuple):
-    outcome: Secret | SecretUnavailable
-    expires: float
+MASKED_VALUES: Final = 16
+"""Values of one secret that are masked: the last ones. Of a token that is renewed every hour there would be ever more."""
 
 
 class CredentialStore:
     """Fetches secrets when they are first needed, once however many requests wait; keeps them in memory only.
 
-    A value is used for its ``ttl``; when it cannot be renewed the requests that need it fail, they never use an expired
-    value and never go out bare.
+    A value is used for its ``ttl``, and not beyond what its service says; it is fetched anew ahead of that. When it cannot
+    be renewed the requests that need it fail, they never use an expired value and never go out bare. Secrets that are parts
+    of the same thing (the same source, asked the same) are fetched together, so that a user and a password match.
     """
 
     def __init__(
@@ -51,14 +47,16 @@ class CredentialStore:
         """
         self._specs: Final = specs
         self._environment: Final = environment
-        self._cache: dict[str, _Cached] = {}
+        self._outside: Final = Outside(environment, self.get, self._share)
+        # By what is asked for, which several secrets may be parts of; and what sources share, such as a log-in.
+        self._kept: Final[dict[Hashable, Kept]] = {}
+        self._secrets: Final[dict[str, Secret]] = {}
         # Shared, not copied: the previous store may still fetch.
         self._known: Final[dict[str, str]] = previous._known if previous else {}
-        self._flights: dict[str, asyncio.Task[Secret]] = {}
         self.caller: Final[CallerProxies] = previous.caller if previous else caller
         for secret in self.caller.secrets:
-            self._cache[secret.name] = _Cached(secret, float("inf"))
             self._know(secret)
+        self._given: Final = {secret.name: secret for secret in self.caller.secrets}
         known = placeholders or (previous.placeholders if previous else {})
         self.placeholders: Final[Mapping[str, str]] = MappingProxyType(
             {name: spec.placeholder or known.get(name) or self._new_placeholder(spec) for name, spec in specs.items()}
@@ -83,54 +81,68 @@ class CredentialStore:
         return {spec.expose: self.placeholders[name] for name, spec in self._specs.items() if spec.expose}
 
     def cached(self, name: str) -> Secret | None:
-        """The value if it is at hand and fresh. Raises :class:`SecretUnavailable` while a failure stands."""
-        entry = self._cache.get(name)
-        if entry is None or entry.expires < time.monotonic():
-            return None
-        if isinstance(entry.outcome, SecretUnavailable):
-            raise entry.outcome
-        return entry.outcome
+        """The value if it is at hand and fresh. Raises :class:`SecretUnavailable` while a failure stands.
+
+        The same object is given until the value changes.
+        """
+        if (given := self._given.get(name)) is not None:
+            return given
+        spec = self._specs[name]
+        try:
+            fetched = self._of(spec).at_hand()
+        except SecretUnavailable as error:
+            raise _about(name, error) from error
+        return None if fetched is None else self._secret(spec, fetched)
 
     def expiry(self, name: str) -> float:
-        """Until when the cached value is good, on the monotonic clock."""
-        return self._cache[name].expires
+        """Until when :meth:`cached` gives the same, on the monotonic clock; ask it again from then on."""
+        return float("inf") if name in self._given else self._of(self._specs[name]).settled_until
 
     async def get(self, name: str) -> Secret:
         """The value, fetched if need be. Raises :class:`SecretUnavailable`."""
         ready = self.cached(name)
         if ready is not None:
             return ready
-        import asyncio  # here: placeholders are made before there is a loop, and `outward run` has to start quickly
-
-        flight = self._flights.get(name)
-        if flight is None:
-            flight = asyncio.get_running_loop().create_task(self._fetch(self._specs[name]))
-            self._flights[name] = flight
-            flight.add_done_callback(lambda _: self._flights.pop(name, None))
-        # Shielded: the one who waits may give up, the others still want the answer.
-        return await asyncio.shield(flight)
-
-    async def _fetch(self, spec: SecretSpec) -> Secret:
-        source = SOURCES[spec.source]
+        spec = self._specs[name]
         try:
-            if source.read is not None:
-                value = source.read(spec, self._environment)
-            else:
-                assert source.fetch is not None, "a source has read or fetch"
-                value = await source.fetch(spec, self._environment)
+            fetched = await self._of(spec).get()
         except SecretUnavailable as error:
-            self._cache[spec.name] = _Cached(error, time.monotonic() + RETRY_AFTER)
-            raise
-        secret = Secret(spec.name, value)
+            raise _about(name, error) from error
+        return self._secret(spec, fetched)
+
+    def _of(self, spec: SecretSpec) -> Kept:
+        key = (spec.source, spec.argument, spec.ttl)
+        kept = self._kept.get(key)
+        if kept is None:
+            source = SOURCES[spec.source]
+            lifetime = Lifetime(spec.ttl, source.ttl, ahead=source.read is None)
+            kept = self._kept[key] = Kept(spec.name, lambda: source.fetch(spec, self._outside), lifetime)
+        return kept
+
+    async def _share(self, name: str, key: Hashable, fetch: Callable[[], Awaitable[Fetched]]) -> Fetched:
+        kept = self._kept.get(key)
+        if kept is None:
+            kept = self._kept[key] = Kept(name, fetch, Lifetime())
+        return await kept.get()
+
+    def _secret(self, spec: SecretSpec, fetched: Fetched) -> Secret:
+        """The part of ``fetched`` that the secret is. Raises :class:`SecretUnavailable` if there is no such part."""
+        value = _part(spec, fetched.value)
+        known = self._secrets.get(spec.name)
+        if known is not None and known.reveal() == value:
+            return known
+        secret = self._secrets[spec.name] = Secret(spec.name, value)
         self._know(secret)
-        ttl = spec.ttl if spec.ttl is not None else source.ttl
-        self._cache[spec.name] = _Cached(secret, time.monotonic() + ttl if ttl is not None else float("inf"))
         return secret
 
     def _know(self, secret: Secret) -> None:
         """Its value is masked from now on; an empty one would be everywhere."""
-        if value := secret.reveal():
-            self._known[value.decode("latin-1")] = secret.name
+        if not (value := secret.reveal()):
+            return
+        self._known[value.decode("latin-1")] = secret.name
+        of_this_name = [text for text, name in self._known.items() if name == secret.name]
+        for text in of_this_name[:-MASKED_VALUES]:
+            del self._known[text]
 
     def mask(self, text: str) -> str:
         """``text`` without any value that has been fetched so far, for the journal and for messages."""
@@ -138,3 +150,25 @@ class CredentialStore:
             if value in text:
                 text = text.replace(value, f"[secret {name}]")
         return text
+
+
+def _part(spec: SecretSpec, value: bytes | Mapping[str, bytes]) -> bytes:
+    if isinstance(value, bytes):
+        if spec.part is not None:
+            raise SecretUnavailable(spec.name, f"the value has no fields, so none that is called {spec.part!r}")
+        part = value
+    else:
+        names = ", ".join(sorted(value)) or "none"
+        if spec.part is None:
+            raise SecretUnavailable(spec.name, "the value has several fields", hint=f"Name one of them: {names}.")
+        if spec.part not in value:
+            raise SecretUnavailable(spec.name, f"there is no field {spec.part!r}", hint=f"There are: {names}.")
+        part = value[spec.part]
+    if not part:
+        raise SecretUnavailable(spec.name, "the value is empty")
+    return part
+
+
+def _about(name: str, error: SecretUnavailable) -> SecretUnavailable:
+    """The same failure, under the name of the secret that was asked for."""
+    return error if error.name == name else SecretUnavailable(name, error.reason, hint=error.hint)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from outward.core import Action, ClientError, Destination, Injection, OutwardError, Proxy, Rule, canonical_host
 from outward.policy.model import AgentSpec, Limits, SandboxSpec, SecretSpec, WorkspaceSpec
+from outward.policy.secret_fields import SOURCES
+from outward.policy.texts import FileName, SecretName
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -99,14 +101,31 @@ class Builder:
         return tuple(map(self.path, value.data)) if value is not None else ()
 
     def _secret(self, name: str, value: Value) -> SecretSpec:
-        source: Any = next(source for source in ("env", "file", "command") if source in value.data)
+        source = next(source for source in SOURCES if source in value.data)
+        needs: dict[str, None] = {}
+        argument = self._plain(value.data[source], needs)
+        part = None
+        if isinstance(value.data[source].data, dict):
+            part = dict(argument).get("field")
+            argument = tuple(pair for pair in argument if pair[0] != "field")
         options = {option: value.get(option) for option in ("ttl", "expose", "placeholder")}
-        return SecretSpec(name, source, self._argument(source, value.data[source]), **options)
+        return SecretSpec(name, source, argument, part=part, needs=tuple(needs), **options)
 
-    def _argument(self, source: str, given: Value) -> str | Path | tuple[str, ...]:
-        if source == "file":
-            return self.path(given)
-        return given.data if source == "env" else tuple(item.data for item in given.data)
+    def _plain(self, value: Value, needs: dict[str, None]) -> Any:
+        """What a source is told: nothing but texts, numbers, paths and tuples of them. ``needs`` gets the secrets named."""
+        match value.data:
+            case dict() as table:
+                return tuple((key, self._plain(table[key], needs)) for key in sorted(table))
+            case list() as items:
+                return tuple(self._plain(item, needs) for item in items)
+            case FileName():
+                return self.path(value)
+            case SecretName() as name:
+                needs[name] = None
+                self._refer(name, value)
+                return str(name)
+            case other:
+                return other
 
     def _destinations(self, value: Value) -> Iterator[Destination]:
         self._check_tls(value)

@@ -1,6 +1,7 @@
 """The fields of the policy file, in one table: validation, error texts, JSON Schema and reference all follow from it.
 
-Only what a field is and means may stand here. What several fields mean together is in :mod:`outward.policy.build`.
+Only what a field is and means may stand here; secrets have a table of their own (:mod:`.secret_fields`). What several fields
+mean together is in :mod:`outward.policy.build`.
 """
 
 from __future__ import annotations
@@ -8,41 +9,15 @@ from __future__ import annotations
 from typing import Final
 
 from outward.policy import texts
+from outward.policy.secret_fields import DURATION, NAME, PATH, SECRET
 from outward.policy.shapes import ByKey, ByKind, Choice, Field, Flag, List, Number, Record, Table, Text
 
-NAME: Final = Text("a name of letters, digits, - _ .", r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}")
-VARIABLE: Final = Text("the name of an environment variable", r"[A-Za-z_][A-Za-z0-9_]*", private=True)
-PATH: Final = Text("a path", parse=texts.argument)
-DURATION: Final = Text("a duration such as 90s, 15m, 2h or 1d", r"[1-9][0-9]{0,8}[smhd]", texts.seconds)
 SIZE: Final = Text("a size such as 512M or 4G", r"[1-9][0-9]{0,8}[KMGT]", texts.octets)
 LINE: Final = Text("one line of text", parse=texts.plain_line)
 METHODS: Final = rf"(?:\*|{texts.METHOD}(?:,{texts.METHOD})*)"
 HOST: Final = Text('a host name, "*.suffix", or an IP address', r"\S+", texts.host_pattern)
 HEADER: Final = Text("the name of a header", texts.FIELD_NAME, texts.matched_header)
 CLIENTS: Final = ("npm", "pip", "cargo", "apt")
-
-SECRET: Final = Record(
-    "a secret",
-    {
-        "env": Field(VARIABLE, "variable of the environment in which outward is started"),
-        "file": Field(PATH, "file that holds the value; relative to the policy file, `~` is the home directory"),
-        "command": Field(
-            List(Text("an argument", parse=texts.argument), least=1),
-            "command that prints the value; no shell is involved",
-        ),
-        "ttl": Field(DURATION, "how long a fetched value is used"),
-        "expose": Field(VARIABLE, "variable inside the sandbox that receives the placeholder"),
-        "placeholder": Field(
-            Text("8 or more visible ASCII characters", r"[\x21-\x7e]{8,}", private=True),
-            "fixed placeholder instead of a generated one",
-        ),
-    },
-    one_of=("env", "file", "command"),
-    later=frozenset(
-        {"keyring", "vault", "aws", "gcp", "azure", "onepassword", "bitwarden", "kubernetes"}
-        | {"oauth", "github_app", "aws_sts", "gcp_token"}
-    ),
-)
 
 AGENT: Final = Record(
     "an agent", {"secret": Field(NAME, "secret whose value is the proxy password of this agent", required=True)}

@@ -208,6 +208,7 @@ class _Loader:
                 known[placed.thing.name] = placed._replace(thing=merged)
         _check_distinct(known, "expose")
         _check_distinct(known, "placeholder")
+        _check_circles(known)
         return {name: placed.thing for name, placed in known.items()}
 
 
@@ -221,7 +222,7 @@ def _sent_through(proxy: Proxy | Literal["none"] | None, placed: Placed) -> Plac
 
 def _merged(one: SecretSpec, two: SecretSpec) -> SecretSpec | None:
     """The one secret that both define: an option that only one gives counts; ``None`` if they contradict each other."""
-    if (one.source, one.argument) != (two.source, two.argument):
+    if (one.source, one.argument, one.part) != (two.source, two.argument, two.part):
         return None
     options: dict[str, Any] = {}
     for option in ("ttl", "expose", "placeholder"):
@@ -229,7 +230,21 @@ def _merged(one: SecretSpec, two: SecretSpec) -> SecretSpec | None:
         if a is not None and b is not None and a != b:
             return None
         options[option] = a if a is not None else b
-    return type(one)(one.name, one.source, one.argument, **options)
+    return replace(one, **options)
+
+
+def _check_circles(secrets: Mapping[str, Placed]) -> None:
+    """No secret may be needed to fetch itself: it would wait for ever."""
+    for name, placed in secrets.items():
+        reached: dict[str, None] = {}
+        ahead = list(placed.thing.needs)
+        while ahead:
+            needed = ahead.pop()
+            if needed not in reached and needed in secrets:
+                reached[needed] = None
+                ahead += secrets[needed].thing.needs
+        if name in reached:
+            placed.problem(f"the secret {name!r} is needed to fetch itself", found=" and ".join(reached))
 
 
 def _check_distinct(secrets: Mapping[str, Placed], option: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from outward.policy.decide import Decider
 
@@ -30,17 +30,29 @@ class Registries(Protocol):
 class SecretSpec:
     """Where a secret comes from; never its value.
 
-    ``argument`` belongs to ``source``: a variable's name (``env``), an absolute path (``file``) or an argument list
-    (``command``). ``ttl`` is in seconds, ``None`` for the source's own. ``expose`` is the variable of the sandbox that
-    receives the placeholder, ``placeholder`` its fixed text.
+    ``argument`` belongs to ``source``: a variable's name (``env``), an absolute path (``file``), an argument list
+    (``command``), and for sources with settings the pairs of them, sorted (:attr:`settings`); it says all of what is asked
+    for, so that two secrets with the same source and argument are fetched together. ``part`` names the field that this one
+    is of what is fetched, ``None`` where it is the whole. ``needs`` are the other secrets that the source needs for it.
+
+    ``ttl`` is in seconds, ``None`` for the source's own. ``expose`` is the variable of the sandbox that receives the
+    placeholder, ``placeholder`` its fixed text.
     """
 
     name: str
-    source: Literal["env", "file", "command"]
-    argument: str | Path | tuple[str, ...]
+    source: str
+    argument: str | Path | tuple[Any, ...]
     ttl: float | None = None
     expose: str | None = None
     placeholder: str | None = None
+    part: str | None = None
+    needs: tuple[str, ...] = ()
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings of a source that has some, by name: texts, numbers, paths; lists are tuples, mappings pairs."""
+        assert isinstance(self.argument, tuple), "only sources with settings are asked for them"
+        return dict(self.argument)
 
 
 @dataclass(frozen=True, slots=True)

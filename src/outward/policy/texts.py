@@ -158,6 +158,23 @@ def plain_line(text: str) -> str:
     return text
 
 
+class FileName(str):
+    """A path as it stands in the file; :class:`~outward.policy.build.Builder` knows what it is relative to."""
+
+    __slots__ = ()
+
+
+class SecretName(str):
+    """A name that must be one under ``secrets``."""
+
+    __slots__ = ()
+
+
+def file_name(text: str) -> FileName:
+    """The name of a file: anything without NUL."""
+    return FileName(argument(text))
+
+
 def argument(text: str) -> str:
     """An argument of a command, or the name of a file: anything without NUL."""
     if not text or "\0" in text:

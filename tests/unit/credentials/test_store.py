@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import pickle
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,10 +13,14 @@ import pytest
 from outward.core import Secret, SecretUnavailable
 from outward.credentials import CredentialStore
 from outward.credentials.forms.header import header_text
+from outward.credentials.kept import Fetched
+from outward.credentials.sources import SOURCES
 from outward.policy import SecretSpec
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from outward.credentials.sources import Outside
 from typing import Any
 
 
@@ -82,7 +87,7 @@ def test_many_wait_for_one_fetch(tmp_path: Path) -> None:
 
 def test_a_value_expires_and_a_failure_stands_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
-    monkeypatch.setattr("outward.credentials.store.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("outward.credentials.kept.time", SimpleNamespace(monotonic=lambda: now[0]))
     file = tmp_path / "secret"
     file.write_bytes(b"one")
     file.chmod(0o600)
@@ -109,6 +114,88 @@ def test_a_value_expires_and_a_failure_stands_for_a_while(tmp_path: Path, monkey
         assert (await store.get("key")).reveal() == b"three"
 
     asyncio.run(story())
+
+
+class Service:
+    """A source whose answers the test decides: it counts how often it was asked, and may be made to wait or fail."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.value: bytes | dict[str, bytes] | SecretUnavailable = {"user": b"u1", "password": b"p1"}
+        self.asked = 0
+        monkeypatch.setitem(SOURCES, "service", self)
+
+    ttl = None
+    read = None
+
+    async def fetch(self, spec: SecretSpec, outside: Outside) -> Fetched:
+        self.asked += 1
+        if isinstance(self.value, SecretUnavailable):
+            raise self.value
+        return Fetched(self.value)
+
+
+def part(name: str, field: str | None) -> SecretSpec:
+    return SecretSpec(name, "service", (("path", "database/creds/app"),), part=field)
+
+
+def test_parts_of_one_thing_are_fetched_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = Service(monkeypatch)
+
+    async def story() -> None:
+        store = CredentialStore({n: part(n, n) for n in ("user", "password", "other")}, environment={})
+        both = await asyncio.gather(store.get("user"), store.get("password"))
+        assert [secret.reveal() for secret in both] == [b"u1", b"p1"]
+        assert store.cached("user") is both[0], "the same object, as long as the value is the same"
+        with pytest.raises(SecretUnavailable, match="no field 'other'") as caught:
+            await store.get("other")
+        assert "password, user" in caught.value.hint
+        assert service.asked == 1
+        assert store.mask("/u1/p1") == "/[secret user]/[secret password]"
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    ("value", "field"),
+    [({"a": b"x"}, None), (b"x", "a"), ({}, None), ({}, "a"), ({"a": b""}, "a"), (b"", None)],
+)
+def test_a_part_that_is_not_there_is_never_the_whole(
+    monkeypatch: pytest.MonkeyPatch, value: bytes | dict[str, bytes], field: str | None
+) -> None:
+    service = Service(monkeypatch)
+    for given, named in (({"a": b"x"}, "a"), (b"x", None)):
+        service.value = given
+        assert asyncio.run(CredentialStore({"n": part("n", named)}, environment={}).get("n")).reveal() == b"x"
+    service.value = value
+    with pytest.raises(SecretUnavailable):
+        asyncio.run(CredentialStore({"n": part("n", field)}, environment={}).get("n"))
+
+
+def test_a_failure_is_told_under_the_name_that_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = Service(monkeypatch)
+    service.value = SecretUnavailable("user", "permission denied", hint="Ask for it.")
+
+    async def story() -> None:
+        store = CredentialStore({n: part(n, n) for n in ("user", "password")}, environment={})
+        for name in ("user", "password"):
+            with pytest.raises(SecretUnavailable, match=f"secret '{name}': permission denied") as caught:
+                await store.get(name)
+            assert (caught.value.name, caught.value.hint) == (name, "Ask for it.")
+        with pytest.raises(SecretUnavailable, match="secret 'password'"):
+            store.cached("password")
+        assert service.asked == 1
+
+    asyncio.run(story())
+
+
+def test_of_a_value_that_changes_for_ever_the_last_ones_are_masked(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = CredentialStore({}, environment={})
+    for number in range(100):
+        store._know(Secret("key", f"value-{number:03}".encode()))
+    store._know(Secret("other", b"constant"))
+    assert store.mask("/value-099") == "/[secret key]"
+    assert store.mask("/value-000") == "/value-000"
+    assert len(store._known) < 20
 
 
 def test_placeholders_are_made_at_once_and_survive_a_reload() -> None:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from outward.core import SecretUnavailable
+from outward.credentials.kept import Fetched
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from outward.credentials.sources import Outside
     from outward.policy import SecretSpec
 
 TIME_LIMIT: Final = 60.0
 """Seconds; long enough for a person to confirm on a password manager's window."""
 
 
-async def fetch(spec: SecretSpec, environment: Mapping[str, str]) -> bytes:
+async def fetch(spec: SecretSpec, outside: Outside) -> Fetched:
     """What the program prints. Its errors are not repeated: some programs print secrets there."""
     import asyncio  # here: whoever has no such secret starts without it
 
@@ -28,7 +28,7 @@ async def fetch(spec: SecretSpec, environment: Mapping[str, str]) -> bytes:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
-            env=dict(environment),
+            env=dict(outside.environment),
         )
     except OSError as error:
         raise SecretUnavailable(spec.name, f"cannot run {argv[0]}: {error.strerror}") from error
@@ -49,4 +49,4 @@ async def fetch(spec: SecretSpec, environment: Mapping[str, str]) -> bytes:
     value = output.rstrip(b"\r\n")
     if not value:
         raise SecretUnavailable(spec.name, f"{argv[0]} printed nothing")
-    return value
+    return Fetched(value)

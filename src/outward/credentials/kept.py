@@ -1,0 +1,162 @@
+"""One thing that was fetched, kept in memory for as long as it is good."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from outward.core import SecretUnavailable
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Awaitable, Callable, Mapping
+
+FIRST_RETRY: Final = 2.0
+"""Seconds for which a first failure stands before the source is asked again; doubled with each one that follows."""
+LONGEST_RETRY: Final = 30.0
+"""Seconds for which a failure stands at most: who has unlocked the vault does not want to wait longer."""
+TIME_LIMIT: Final = 90.0
+"""Seconds that a fetch may take, whatever the source's own limits are."""
+AHEAD: Final = 0.2
+"""Of a lifetime: in this last part of it a value is fetched anew while the old one is still used."""
+LONGEST_AHEAD: Final = 300.0
+"""Seconds before its end that a long-lived value is fetched anew."""
+
+
+class Fetched(NamedTuple):
+    """What a source gave.
+
+    ``value`` is the secret, or several that belong together, by their names: a user and a password, what AWS calls a set of
+    credentials. ``lifetime`` is for how many seconds it is good, counted from when it was asked for; ``None`` where the
+    service does not say. ``renew`` makes the same good for longer, and gives it with its new lifetime, or raises
+    :class:`SecretUnavailable`: then it is fetched anew.
+    """
+
+    value: bytes | Mapping[str, bytes]
+    lifetime: float | None = None
+    renew: Callable[[], Awaitable[Fetched]] | None = None
+
+
+class Lifetime(NamedTuple):
+    """For how many seconds a value is used: not longer than ``ttl``, than what its service says, and where neither says
+    anything than ``default``. ``None`` is no bound. ``ahead``: whether it is fetched anew before its end.
+    """
+
+    ttl: float | None = None
+    default: float | None = None
+    ahead: bool = True
+
+    def bound(self, lifetime: float | None) -> float:
+        """Seconds, for a value whose service says ``lifetime``."""
+        bounds = [seconds for seconds in (self.ttl, lifetime) if seconds is not None]
+        return min(bounds, default=float("inf") if self.default is None else self.default)
+
+    def asked_again(self, seconds: float) -> float:
+        """After how many of its ``seconds`` a value is fetched anew."""
+        return max(seconds * (1 - AHEAD), seconds - LONGEST_AHEAD) if self.ahead else seconds
+
+
+class Kept:
+    """One thing that is fetched when it is first needed, once however many wait for it.
+
+    Near the end of its lifetime, whoever uses it sets off the next fetch and is not kept waiting; who has not used it for
+    long asks nobody. After a failure the source is left alone for a while, longer with each further one, and those who
+    need the value get that failure at once; a value that is still good stays in use meanwhile. An expired one never does.
+    """
+
+    def __init__(self, name: str, fetch: Callable[[], Awaitable[Fetched]], lifetime: Lifetime) -> None:
+        """``name`` is that of the secret, for errors."""
+        self._name: Final = name
+        self._fetch: Final = fetch
+        self._lifetime: Final = lifetime
+        self._fetched: Fetched | None = None
+        self._expires = 0.0
+        self._ask_again = 0.0  # from then on the next fetch may begin
+        self._failures = 0
+        self._failure: SecretUnavailable | None = None
+        self._flight: asyncio.Task[Fetched] | None = None
+
+    def at_hand(self) -> Fetched | None:
+        """What was fetched, if it is good. Raises :class:`SecretUnavailable` while a failure stands.
+
+        Called in the event loop, for it may set off the next fetch.
+        """
+        now = time.monotonic()
+        if self._fetched is not None:
+            if now < self._expires:
+                if now >= self._ask_again and self._flight is None:
+                    self._take_off()
+                return self._fetched
+            if self._flight is None:
+                self._fetched = None
+        if self._failure is not None and now < self._ask_again:
+            raise self._failure
+        return None
+
+    @property
+    def settled_until(self) -> float:
+        """Until when :meth:`at_hand` gives the same and sets nothing off, on the monotonic clock."""
+        return min(self._expires, self._ask_again)
+
+    async def get(self) -> Fetched:
+        """What was fetched, or is now. Raises :class:`SecretUnavailable`."""
+        ready = self.at_hand()
+        if ready is not None:
+            return ready
+        import asyncio  # here: placeholders are made before there is a loop, and `outward run` has to start quickly
+
+        # Shielded: the one who waits may give up, the others still want the answer.
+        return await asyncio.shield(self._flight or self._take_off())
+
+    def _take_off(self) -> asyncio.Task[Fetched]:
+        import asyncio  # here: see `get`
+
+        self._flight = asyncio.get_running_loop().create_task(self._fly())
+        self._flight.add_done_callback(self._landed)
+        return self._flight
+
+    def _landed(self, flight: asyncio.Task[Fetched]) -> None:
+        self._flight = None
+        error = None if flight.cancelled() else flight.exception()
+        if error is not None and not isinstance(error, SecretUnavailable):
+            # Nobody may be waiting for it, and a mistake of ours must not go unseen.
+            context = {"message": f"the source of secret {self._name!r} failed", "exception": error, "future": flight}
+            flight.get_loop().call_exception_handler(context)
+
+    async def _fly(self) -> Fetched:
+        import asyncio  # here: see `get`
+
+        begun = time.monotonic()
+        try:
+            async with asyncio.timeout(TIME_LIMIT):
+                fetched = await self._next()
+        except TimeoutError:
+            failure = SecretUnavailable(self._name, f"its source did not answer within {TIME_LIMIT:.0f} s")
+            self._failed(failure)
+            raise failure from None
+        except SecretUnavailable as failure:
+            self._failed(failure)
+            raise
+        # Counted from the question: a slow answer has lived before it was here.
+        seconds = self._lifetime.bound(fetched.lifetime)
+        self._fetched, self._failure, self._failures = fetched, None, 0
+        self._expires = begun + seconds
+        self._ask_again = begun + self._lifetime.asked_again(seconds)
+        return fetched
+
+    async def _next(self) -> Fetched:
+        """The same for longer if that is possible, else another."""
+        old = self._fetched
+        if old is not None and old.renew is not None and time.monotonic() < self._expires:
+            try:
+                return await old.renew()
+            except SecretUnavailable:
+                pass  # it cannot be renewed for ever
+        return await self._fetch()
+
+    def _failed(self, failure: SecretUnavailable) -> None:
+        # Bounded before it is raised: failures may go on for weeks.
+        wait = min(LONGEST_RETRY, FIRST_RETRY * 2.0 ** min(self._failures, 16))
+        self._failures += 1
+        self._failure = failure
+        self._ask_again = time.monotonic() + wait
