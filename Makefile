@@ -2,12 +2,12 @@
 
 PYTHON ?=  # empty: scripts/python-environment chooses
 BIN := .venv/bin
-SOURCES := src tests demo bench
+SOURCES := src tests demo bench setup.py
 
-.PHONY: help setup demo test check bench clients lock clean
+.PHONY: help setup demo test test-native check bench wheel clients lock clean
 
 help:  ## what there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 setup: .venv/.ready  ## system packages, virtual environment, locked Python packages
 
@@ -39,10 +39,24 @@ test: check clients  ## all of the above, and every test that this machine can r
 	scripts/system-packages iproute2 nftables
 	$(BIN)/pytest -n 2 --dist worksteal
 
-bench: setup clients  ## Outward and its peers side by side, a quarter of an hour; writes docs/performance.md
+wheel: dist/.ready  ## the released program, its path of a request compiled, into dist
+
+dist/.ready: setup.py pyproject.toml scripts/build-wheel $(shell find src -name '*.py') | setup
+	scripts/build-wheel dist $(BIN)/python
+	touch $@
+
+.native/.ready: dist/.ready scripts/native-environment
+	scripts/native-environment .native $(BIN)/python dist/*.whl
+	touch $@
+
+test-native: .native/.ready  ## that what is compiled does what is interpreted: the tests of all that a request passes
+	.native/bin/python -m pytest -n 2 --dist worksteal tests/unit/test_native.py tests/unit/audit tests/unit/core \
+	  tests/unit/credentials tests/unit/policy tests/unit/gateway tests/integration
+
+bench: setup clients .native/.ready  ## Outward and its peers side by side, a quarter of an hour; writes docs/performance.md
 	scripts/system-packages gcc libc6-dev libssl-dev nginx-light ripgrep socat
-	PATH="$(CURDIR)/.clients/bin:$$PATH" $(BIN)/python -m bench --fetch-peers
-	PATH="$(CURDIR)/.clients/bin:$$PATH" $(BIN)/python -m bench
+	PATH="$(CURDIR)/.clients/bin:$$PATH" .native/bin/python -m bench --fetch-peers
+	PATH="$(CURDIR)/.clients/bin:$$PATH" .native/bin/python -m bench
 
 lock: setup clients  ## renew the locked package versions
 	$(BIN)/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe --no-emit-index-url --no-emit-find-links \
@@ -53,4 +67,4 @@ lock: setup clients  ## renew the locked package versions
 	  --omit-lockfile-registry-resolved --no-audit --no-fund
 
 clean:  ## what the targets above made
-	rm -rf .venv .clients .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/.work
+	rm -rf .venv .native .clients dist .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/.work

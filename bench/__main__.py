@@ -19,6 +19,7 @@ from bench.contenders import CONTENDERS
 from bench.suite import growth, requests, rules, start, streams, workers
 from bench.suite.part import Findings, Part, Settings, say
 from bench.upstream import WORK, alone
+from outward import native
 
 _DOCUMENT: Final = Path(__file__).parents[1] / "docs" / "performance.md"
 
@@ -97,7 +98,8 @@ def _heading(settings: Settings) -> str:
     today = dt.datetime.now(dt.UTC).date()
     return (
         f"{today}, {os.cpu_count()} CPUs ({platform.machine()}), Linux {platform.release()}, "
-        f"Python {platform.python_version()}; medians of {settings.rounds} rounds of {settings.seconds:g} s."
+        f"Python {platform.python_version()}, Outward {native.kind()}; "
+        f"medians of {settings.rounds} rounds of {settings.seconds:g} s."
     )
 
 

@@ -10,7 +10,7 @@ from typing import Final
 
 import click
 
-from outward import __version__
+from outward import __version__, native
 from outward.core import HostError, OutwardError, PolicyError
 
 VERBS: Final[dict[str, tuple[str, str]]] = {
@@ -65,8 +65,14 @@ class Verbs(click.Group):
             formatter.write_dl([(verb, line) for verb, (_, line) in VERBS.items()])
 
 
+def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        click.echo(f"outward {__version__} ({native.kind()})")
+        ctx.exit()
+
+
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(__version__, prog_name="outward")
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
 def cli() -> None:
     """Let AI coding agents work without ever holding your secrets.
 

@@ -21,11 +21,11 @@ from outward.gateway.upstream_proxy import ProxyChoice
 if TYPE_CHECKING:
     import socket
 
-    from outward.audit import Journal
     from outward.core import Destination, Event
     from outward.credentials import CredentialStore
     from outward.gateway.http1 import RequestHead
     from outward.gateway.listeners import Front
+    from outward.gateway.turn import Recorder
     from outward.pki import Authority
     from outward.policy import Policy
 
@@ -80,7 +80,7 @@ class Gateway:
     """
 
     def __init__(
-        self, *, policy: Policy, store: CredentialStore, authority: Authority, journal: Journal, ids: str = ""
+        self, *, policy: Policy, store: CredentialStore, authority: Authority, journal: Recorder, ids: str = ""
     ) -> None:
         """``ids`` is what the identities of exchanges begin with, where a session has several gateways."""
         self.ruleset = Ruleset(policy, store)

@@ -22,10 +22,23 @@ from outward.core import JournalUnavailable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from outward.audit import Journal
+    from outward.audit import Batch
+    from outward.core import Event
 
 MAX_KEPT: Final = 16 * 1024
 """Octets that a connection may keep until the end of a turn, which bounds the memory of a turn; more is taken up at once."""
+
+
+class Recorder(Protocol):
+    """What the gateway asks of its journal (:class:`~outward.audit.Journal`)."""
+
+    def stage(self, event: Event) -> Batch:
+        """Makes a record that the next :meth:`commit` writes. Raises :class:`JournalUnavailable`."""
+        ...
+
+    def commit(self) -> None:
+        """Writes what is staged, all of it or nothing. Raises :class:`JournalUnavailable`."""
+        ...
 
 
 class Reader(Protocol):
@@ -52,12 +65,22 @@ class Starter(Protocol):
         ...
 
 
-class Turn:
-    """The work of the turn that is going on. It ends by itself, in the loop's next step."""
+def _soon(end: Callable[[], None]) -> None:
+    asyncio.get_running_loop().call_soon(end)
 
-    def __init__(self, journal: Journal, complain: Callable[[JournalUnavailable], None]) -> None:
+
+class Turn:
+    """The work of the turn that is going on. It ends by itself, in the loop's next step: ``soon`` calls :meth:`end` then."""
+
+    def __init__(
+        self,
+        journal: Recorder,
+        complain: Callable[[JournalUnavailable], None],
+        soon: Callable[[Callable[[], None]], object] = _soon,
+    ) -> None:
         self._journal: Final = journal
         self._complain: Final = complain
+        self._soon: Final = soon
         self._arrived: Final[deque[Reader]] = deque()
         self._writing: Final[deque[Writer]] = deque()
         self._starting: Final[deque[Starter]] = deque()
@@ -84,7 +107,7 @@ class Turn:
         """There is something to write."""
         if not self._scheduled:
             self._scheduled = True
-            asyncio.get_running_loop().call_soon(self.end)
+            self._soon(self.end)
 
     def commit(self) -> None:
         """Writes what is staged at once. A failure is known to all whom it concerns."""

@@ -81,7 +81,7 @@ class Pair:
         self.journal = FakeJournal()
         store = CredentialStore({}, environment={})
         nobody = cast(Any, None)
-        self.gateway = Gateway(policy=policy, store=store, authority=nobody, journal=cast(Any, self.journal))
+        self.gateway = Gateway(policy=policy, store=store, authority=nobody, journal=self.journal)
         cast(Any, self.gateway).clock = lambda: self.now
         self.client = ClientConnection(self.gateway, TunnelRoute("https", "a", 443, "a"), "default")
         self.server = UpstreamConnection(self.gateway.pool, self.gateway.turn, ("default", policy.destinations[0], "a"))

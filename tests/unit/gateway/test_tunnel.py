@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from outward.audit import Batch
 from outward.core import Action, Code, Request, Verdict
 from outward.gateway.tunnel import Tunnel
 
@@ -47,8 +48,12 @@ class Ground:
         self.events: list[Event] = []
         self.tunnels: set[object] = set()
         self.ruleset = SimpleNamespace(store=SimpleNamespace(mask=lambda text: text))
-        self.journal = SimpleNamespace(stage=self.events.append, commit=lambda: None)
+        self.journal = SimpleNamespace(stage=self._stage, commit=lambda: None)
         self.joined, self.left, self.ended = self.tunnels.add, self.tunnels.discard, self.events.append
+
+    def _stage(self, event: Event) -> Batch:
+        self.events.append(event)
+        return Batch()
 
     def clock(self) -> float:
         return 0.0

@@ -1,0 +1,44 @@
+"""Native code: which modules a release compiles, and whether this installation is one.
+
+Releases compile the path of a request with mypyc, from the same sources, which are checked for types; a checkout interprets
+them. What a request does is the same, what it costs is not (docs/performance.md).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+_PACKAGE: Final = Path(__file__).parent
+
+MODULES: Final = (
+    # Only what a request passes. A class that inherits from one of these has to be here too.
+    "audit.encoding",
+    "audit.journal",
+    "core.canonical",
+    "credentials.forms.header",
+    "credentials.forms.placeholder",
+    "credentials.injector",
+    "credentials.scrub",
+    "gateway.answer",
+    "gateway.client",
+    "gateway.exchange",
+    "gateway.http1.body",
+    "gateway.http1.head",
+    "gateway.http2.answer",
+    "gateway.record",
+    "gateway.rewrite",
+    "gateway.routes",
+    "gateway.turn",
+    "gateway.upstream",
+    "policy.constraints",
+    "policy.decide",
+    "policy.globs",
+    "policy.trie",
+)
+
+
+def kind(package: Path = _PACKAGE) -> str:
+    """``native``, ``interpreted``, or ``damaged`` where only some of the modules are compiled."""
+    compiled = [any(package.glob(f"{name.replace('.', '/')}.*.so")) for name in MODULES]
+    return "native" if all(compiled) else "damaged" if any(compiled) else "interpreted"
