@@ -127,6 +127,64 @@ def test_a_slow_server_takes_no_memory_and_holds_nobody_up(
     assert served.peak() < MEMORY
 
 
+# -- floods, against a gateway that has others to serve
+
+
+def rapid_reset(client: Http2Client) -> bytes:
+    """CVE-2023-44487"""
+    number = client.begin("GET", "/word")
+    client.h2.reset_stream(number)
+    return client.h2.data_to_send()
+
+
+def endless_head(client: Http2Client) -> bytes:
+    """CVE-2024-27316: CONTINUATION without end; each carries a field that is as large as it may be."""
+    return bytes.fromhex("004000 09 00 00000001") + bytes(0x4000)
+
+
+def pings(client: Http2Client) -> bytes:
+    """CVE-2019-9512"""
+    return bytes.fromhex("000008 06 00 00000000 0000000000000000") * 100
+
+
+CALM = struct.pack(">I", ErrorCodes.ENHANCE_YOUR_CALM)
+"""In a GOAWAY."""
+
+
+def what_has_come(client: Http2Client) -> bytes:
+    """Without waiting, and without the library, which would not go on after a GOAWAY."""
+    client.connection.sock.settimeout(0)
+    try:
+        return client.connection.sock.recv(1 << 16)
+    except ssl.SSLWantReadError:
+        return b""
+    finally:
+        client.connection.sock.settimeout(15)
+
+
+@pytest.mark.parametrize("flood", [rapid_reset, endless_head, pings], ids=lambda flood: flood.__name__)
+def test_floods_end_their_connection_and_no_other(
+    upstream: Callable[..., Upstream], gateway: Callable[..., Serve], flood: Callable[[Http2Client], bytes]
+) -> None:
+    server = upstream("api.test", handler=pour)
+    served = gateway(server.port)
+    with http2(served, "api.test") as client, http2(served, "api.test") as other:
+        if flood is endless_head:
+            client.raw(bytes.fromhex("000001 01 01 00000001 82"))
+        sent, heard = 0, b""
+        while CALM not in heard and sent < 20_000:
+            client.raw(flood(client))
+            sent += 1
+            if sent % 20 == 0:
+                heard += what_has_come(client)
+                assert other.request("GET", "/word").body == b"word"
+        assert CALM in heard
+        assert other.request("GET", "/word").body == b"word"
+    assert server.connections < 1_000, "what a client takes back is not begun for ever"
+    assert served.peak() < MEMORY
+    assert "malformed_request" in {record.get("code") for record in served.journal()}
+
+
 # -- the end
 
 
