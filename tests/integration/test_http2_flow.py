@@ -298,7 +298,7 @@ def test_a_client_that_ends_its_stream_has_hung_up(server_ca: trustme.CA, gatewa
         client.until(lambda: client.streams[number].status != 0)
         client.send(number, masked(CLOSE, struct.pack(">H", 4002)), end=True)
         client.answer(number)
-        while seen[0].close_code is None:
+        while not seen or seen[0].close_code is None:  # its thread may not have begun
             threading.Event().wait(0.01)
         assert seen[0].close_code == 4002, "what came before the end has arrived"
 
