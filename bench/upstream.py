@@ -21,7 +21,7 @@ from cryptography.x509.oid import NameOID
 from bench.process import running, wait_for_port
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 WORK: Final = Path(__file__).parent / ".work"
 HOST: Final = "bench.example"
@@ -135,8 +135,8 @@ def free_port() -> int:
         return int(sock.getsockname()[1])
 
 
-def write_certificates(stem: Path) -> Path:
-    """Makes ``stem.pem`` and ``stem.key`` for the host, signed by an authority of its own; gives the authority's file."""
+def write_certificates(stem: Path, hosts: Sequence[str] = (HOST,)) -> Path:
+    """Makes ``stem.pem`` and ``stem.key`` for ``hosts``, signed by an authority of its own; gives the authority's file."""
     now = dt.datetime.now(dt.UTC)
 
     def certificate(common_name: str, issuer: str, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
@@ -158,8 +158,8 @@ def write_certificates(stem: Path) -> Path:
         .sign(authority_key, hashes.SHA256())
     )
     leaf = (
-        certificate(HOST, issuer, key)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(HOST)]), critical=False)
+        certificate(hosts[0], issuer, key)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host) for host in hosts]), critical=False)
         .sign(authority_key, hashes.SHA256())
     )
     stem.with_suffix(".pem").write_bytes(leaf.public_bytes(Encoding.PEM))
