@@ -227,7 +227,8 @@ class ClientConnection(asyncio.Protocol):
         if self._unsent:
             data = b"".join(self._unsent)
             self._unsent.clear()
-            self.transport.write(data)
+            if not self.transport.is_closing():  # the client may have gone in this very turn
+                self.transport.write(data)
             if self._closing:
                 self.transport.close()
 
