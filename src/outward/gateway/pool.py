@@ -67,6 +67,8 @@ class Pool:
     def __init__(self, dialler: Dialler, turn: Turn, clock: Callable[[], float]) -> None:
         self.clock: Final = clock
         self.turn: Final = turn
+        self.generation = 0
+        """How often all that was open has been retired."""
         self._dialler: Final = dialler
         self._idle: Final[dict[PoolKey, deque[UpstreamConnection]]] = {}
         self._shared: Final[dict[PoolKey, list[Http2Upstream]]] = {}
@@ -104,7 +106,8 @@ class Pool:
     def put(self, connection: UpstreamConnection, idle_time: float) -> None:
         """Keeps an idle connection for ``idle_time`` seconds at most."""
         idle = self._idle.setdefault(connection.key, deque())
-        if connection.closed or len(idle) >= IDLE_PER_KEY or idle_time <= 0:
+        outlived = connection.closed or connection.generation != self.generation
+        if outlived or len(idle) >= IDLE_PER_KEY or idle_time <= 0:
             connection.close()
             return
         connection.idle_until = self.clock() + idle_time
@@ -224,6 +227,7 @@ class Pool:
 
     def retire(self) -> None:
         """Nothing that is open now serves another request. Those in flight go on."""
+        self.generation += 1
         self._spoken.clear()
         for idle in self._idle.values():
             while idle:

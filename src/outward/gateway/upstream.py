@@ -65,6 +65,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._pool: Final = pool
         self._turn: Final = turn
         self.key: Final = key
+        self.generation: Final = pool.generation
         self.address = ""
         self.forwarding: Forwarding | None = None
         self.agreed = True  # to HTTP/1.1, in the handshake; unless it is said otherwise

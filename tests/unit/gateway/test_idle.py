@@ -151,3 +151,18 @@ def test_a_handshake_is_no_tunnel_yet(pair: Pair) -> None:
 def test_a_connection_between_requests_is_closed(pair: Pair) -> None:
     assert pair.sweep(KEEP_TIME - 1)
     assert not pair.sweep(KEEP_TIME + 1)
+
+
+REQUEST = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+
+
+@pytest.mark.parametrize("reloaded", [False, True])
+def test_a_connection_is_not_kept_beyond_its_policy(pair: Pair, reloaded: bool) -> None:
+    """After a reload nobody would ever ask for it again, by the destinations of the policy before."""
+    pair.hear(pair.client, REQUEST)
+    if reloaded:
+        pair.gateway.pool.retire()
+    pair.hear(pair.server, OK)
+    assert pair.to_client.written.startswith(b"HTTP/1.1 200 ")
+    assert pair.to_server.closed is reloaded
