@@ -46,6 +46,9 @@ REPLY: Final = 13
 """Octets of a RST_STREAM. So many that the library makes by itself in reply cost the server what a frame for nothing does:
 whatever it is that provokes them (CVE-2019-9512, 9514, 9515)."""
 
+STEP: Final = 16 * 1024
+"""Octets that are worked on before it is looked whether they are a flood."""
+
 EARNED_BY_REQUEST: Final = 10
 """Frames for nothing that a server may send for each request."""
 
@@ -112,6 +115,7 @@ class Http2Upstream(asyncio.Protocol):
         try:
             self._receive(data)
         except FrameError as error:
+            self._out = b""  # not what a flood has provoked
             self.library.close_connection(error.code)
             self._fail(error.message)
         except H2Error as error:
@@ -224,23 +228,27 @@ class Http2Upstream(asyncio.Protocol):
 
     def _receive(self, data: bytes) -> None:
         touched: dict[int, Http2UpstreamStream] = {}
-        for run in self._reader.feed(data, self._heard):
-            if isinstance(run, Goaway):
-                self._on_goaway(run)
-                continue
-            self._keep()
-            found = self.library.receive_data(run)
-            # What is in the library now are replies that it makes by itself.
-            before = len(self._out)
-            self._keep()
-            self.allowance.spend((len(self._out) - before) // REPLY, self._heard)
-            for event in found:
-                self._handle(event, touched)
+        for start in range(0, len(data), STEP):
+            for run in self._reader.feed(data[start : start + STEP], self._heard):
+                if isinstance(run, Goaway):
+                    self._on_goaway(run)
+                else:
+                    self._receive_frames(run, touched)
         for stream in touched.values():
             stream.deliver()
         if self._windows_changed:
             self._windows_changed = False
             self._pump()
+
+    def _receive_frames(self, run: bytes, touched: dict[int, Http2UpstreamStream]) -> None:
+        self._keep()
+        found = self.library.receive_data(run)
+        # What is in the library now are replies that it makes by itself.
+        before = len(self._out)
+        self._keep()
+        self.allowance.spend((len(self._out) - before) // REPLY, self._heard)
+        for event in found:
+            self._handle(event, touched)
 
     def _handle(self, event: events.Event, touched: dict[int, Http2UpstreamStream]) -> None:
         match event:
