@@ -32,8 +32,8 @@ def upstream(server_ca: trustme.CA) -> Iterator[Callable[..., Upstream]]:
     """Starts servers: ``upstream("api.test")``, ``upstream(tls=False)``."""
     started: list[Upstream] = []
 
-    def start(*names: str, tls: bool = True, handler: Handler = echo) -> Upstream:
-        server = Upstream(server_ca if tls else None, *names, handler=handler)
+    def start(*names: str, tls: bool = True, handler: Handler = echo, alpn: tuple[str, ...] = ()) -> Upstream:
+        server = Upstream(server_ca if tls else None, *names, handler=handler, alpn=alpn)
         started.append(server)
         return server
 

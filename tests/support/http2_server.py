@@ -159,6 +159,8 @@ class Http2Server:
         self.seen: list[Stream] = []
         self.connections: list[Connection] = []
         self.errors: list[Exception] = []
+        self.ended = threading.Event()
+        """For handlers and tests to tell each other something."""
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         ca.issue_cert(*names).configure_cert(self._context)
         self._context.set_alpn_protocols(alpn)

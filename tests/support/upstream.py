@@ -97,11 +97,16 @@ async def echo(server: Upstream, reader: asyncio.StreamReader, writer: asyncio.S
 class Upstream:
     """A server on 127.0.0.1 in a thread of its own; ``handler`` may be exchanged at any time.
 
-    ``sock`` is a socket that listens already, instead of one on 127.0.0.1.
+    ``sock`` is a socket that listens already, instead of one on 127.0.0.1; without ``alpn`` the server does not know ALPN.
     """
 
     def __init__(
-        self, ca: trustme.CA | None, *names: str, handler: Handler = echo, sock: socket.socket | None = None
+        self,
+        ca: trustme.CA | None,
+        *names: str,
+        handler: Handler = echo,
+        sock: socket.socket | None = None,
+        alpn: tuple[str, ...] = (),
     ) -> None:
         self.handler = handler
         self.seen: list[Seen] = []
@@ -110,6 +115,8 @@ class Upstream:
         if ca is not None:
             self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             ca.issue_cert(*names).configure_cert(self._context)
+            if alpn:
+                self._context.set_alpn_protocols(alpn)
         self._sock = sock or socket.create_server(("127.0.0.1", 0))
         self._loop = asyncio.new_event_loop()
         self._started = threading.Event()

@@ -245,7 +245,8 @@ def _tls_errors(peer: _Peer) -> Iterator[None]:
             hint=f"A private authority is named in the policy with {peer.ca}. Verification cannot be turned off.",
         ) from error
     except OSError as error:
-        if isinstance(error, ssl.SSLError) and error.reason == "TLSV1_ALERT_NO_APPLICATION_PROTOCOL":
+        # The alert has no name in all versions of the ssl module, but it always has its text.
+        if isinstance(error, ssl.SSLError) and "no application protocol" in str(error).lower().replace("_", " "):
             raise NoCommonProtocol(peer.name) from error
         raise DialError(Code.UPSTREAM_TLS, f"TLS with {peer.name} failed: {_reason(error)}") from error
 

@@ -36,7 +36,7 @@ class _Spoken(Enum):
     HTTP1 = auto()
     """It chose HTTP/1.1, although HTTP/2 was offered."""
     HTTP2_ALONE = auto()
-    """It did not agree to HTTP/1.1."""
+    """It did not agree to HTTP/1.1, or did not speak it."""
 
 
 class Wish(Enum):
@@ -141,6 +141,10 @@ class Pool:
                     self._learn(key, _Spoken.HTTP2_ALONE)
                 return stream
         return await self._open_alone(key, wish, choice)
+
+    def mistook(self, key: PoolKey) -> None:
+        """What was taken for a server of HTTP/1.1 did not speak it."""
+        self._learn(key, _Spoken.HTTP2_ALONE)
 
     def _shares(self, key: PoolKey, wish: Wish) -> bool:
         """Whether one connection is to serve many, as far as it is known beforehand."""

@@ -214,8 +214,10 @@ class UpstreamConnection(asyncio.Protocol):
 
     def failure(self, message: str, hint: str = "") -> UpstreamError:
         """What to say of a connection that has come to nothing."""
-        kind = UpstreamError if self.agreed or self._understood else NotHttp1
-        return kind(message, hint=hint)
+        if self.agreed or self._understood:
+            return UpstreamError(message, hint=hint)
+        self._pool.mistook(self.key)
+        return NotHttp1(message, hint=hint)
 
     # -- parsing
 
