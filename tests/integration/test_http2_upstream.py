@@ -339,15 +339,19 @@ def test_a_server_that_goes_away_takes_nobody_along(gateway: Serve, api: Http2Se
 
 
 def test_an_answer_that_is_cut_is_seen_as_cut(gateway: Serve, api: Http2Server) -> None:
-    async def cut(_: Http2Server, stream: Stream) -> None:
+    async def cut(server: Http2Server, stream: Stream) -> None:
         stream.head(200)
         await stream.send(b"only this")
+        await server.loop.run_in_executor(None, server.ended.wait, 15)
         stream.break_off(2)
 
     api.handler = cut
     with http2_client(gateway, "api.test") as client:
-        shown = client.request("GET", "/v1/x")
-    assert (shown.status, shown.ended) == (200, False)
+        number = client.begin("GET", "/v1/x")
+        client.until(lambda: client.streams[number].status == 200)
+        api.ended.set()
+        shown = client.answer(number)
+    assert not shown.ended
     assert shown.reset is not None
 
 

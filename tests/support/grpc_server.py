@@ -19,7 +19,8 @@ LARGE = [("grpc.max_receive_message_length", 16 << 20), ("grpc.max_send_message_
 class GrpcServer(grpc.GenericRpcHandler):
     """Serves ``/test.Service/…`` on 127.0.0.1. ``calls`` are (method, metadata, peer) as it saw them."""
 
-    def __init__(self, ca: trustme.CA, name: str) -> None:
+    def __init__(self, ca: trustme.CA, host: str) -> None:
+        self.host = host
         self.calls: list[tuple[str, dict[str, str], str]] = []
         self.ended = threading.Event()
         """Set when a call to ``Hang`` has ended, whoever ended it."""
@@ -33,7 +34,7 @@ class GrpcServer(grpc.GenericRpcHandler):
             "Leak": grpc.unary_stream_rpc_method_handler(self._leak),
             "Hang": grpc.unary_stream_rpc_method_handler(self._hang),
         }
-        certificate = ca.issue_cert(name)
+        certificate = ca.issue_cert(host)
         chain = b"".join(one.bytes() for one in certificate.cert_chain_pems)
         credentials = grpc.ssl_server_credentials([(certificate.private_key_pem.bytes(), chain)])
         self._server = grpc.server(ThreadPoolExecutor(16), handlers=[self], options=LARGE)
