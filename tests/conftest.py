@@ -46,6 +46,7 @@ NEEDS: dict[str, Callable[[], bool]] = {
     "npm24": (CLIENTS / "npm").exists,
     "python-clients": (CLIENTS / "httpx").exists,  # and requests
     "git-http-backend": lambda: Path("/usr/lib/git-core/git-http-backend").exists(),
+    "secret-service": lambda: all(map(shutil.which, ("dbus-daemon", "gnome-keyring-daemon", "secret-tool"))),
     "ipv6": lambda: Path("/proc/net/if_inet6").exists(),
 }
 

@@ -22,6 +22,7 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "log": ("log", "Read the audit journal."),
     "audit": ("audit", "Verify the audit journal's hash chain."),
     "env": ("env", "Print the variables that make a client use a running gateway."),
+    "secret": ("secret", "Keep secrets on this machine; what was done with each."),
     "policy": ("policy", "Validate, show and edit policies."),
 }
 

@@ -101,6 +101,8 @@ def command(
       outward serve --socks 127.0.0.1:1080
       curl --proxy socks5h://127.0.0.1:1080 https://api.example.com/
     """
+    from outward.cli.asking import unlock_for
+    from outward.credentials.memory import conceal
     from outward.server import Plan
 
     if not (listen or reverse or socks or transparent):
@@ -111,6 +113,8 @@ def command(
     caller = caller_proxies(os.environ)
     if line := announcement(caller, policy):
         _report(line)
+    conceal()  # workers inherit it
+    unlock_for(policy, os.environ)
     state = state_directory()
     running = state / "serve.json"
     serve = _alone if workers == 1 else partial(_supervised, workers)

@@ -160,7 +160,7 @@ class Exchange:
         if not verdict.allowed or destination is None:
             leaked = self._ruleset.leak(head) if verdict.code is Code.HOST_NOT_ALLOWED else None
             if leaked is not None:
-                raise Refused(Code.PLACEHOLDER_LEAK, f"the placeholder of secret {leaked!r}")
+                raise self._leak(leaked)
             raise Refused(verdict.code or Code.DENIED_BY_RULE, "")
         if head.method == "TRACE":
             # An answer to TRACE is the request, with the credential that we put in (RFC 9110 §9.3.8).
@@ -171,7 +171,11 @@ class Exchange:
         self._injector = self._ruleset.injector(destination)
         leaked = self._ruleset.leak(head, bound=self._injector.secrets)
         if leaked is not None:
-            raise Refused(Code.PLACEHOLDER_LEAK, f"the placeholder of secret {leaked!r}")
+            raise self._leak(leaked)
+
+    def _leak(self, secret: str) -> Refused:
+        self._record.secrets = (secret,)
+        return Refused(Code.PLACEHOLDER_LEAK, f"the placeholder of secret {secret!r}")
 
     async def _acquire(self, *, recorded: bool) -> None:
         """Steps 6 and 7 where they take time. ``recorded``: the journal already has the start."""

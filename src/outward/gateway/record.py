@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from outward.core import STATUS_OF_CODE, UPSTREAM_TROUBLE, Event
+from outward.core import STATUS_OF_CODE, UPSTREAM_TROUBLE, Code, Event
 from outward.gateway.rewrite import masked_query
 
 if TYPE_CHECKING:
     from outward.audit import Batch
-    from outward.core import Code, Request, Verdict
+    from outward.core import Request, Verdict
     from outward.gateway.gateway import Gateway
 
 
@@ -99,7 +99,7 @@ class Record:
                 "allow" if allowed else "deny",
                 None if code is None else code.value,
                 (verdict.rule or None) if verdict is not None else None,
-                self.secrets if allowed else (),
+                self.secrets if allowed or code is Code.PLACEHOLDER_LEAK else (),
                 self.status if code is None else STATUS_OF_CODE.get(code, 403),
                 self.body_in,
                 self.body_out,

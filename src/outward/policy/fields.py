@@ -9,11 +9,10 @@ from __future__ import annotations
 from typing import Final
 
 from outward.policy import texts
-from outward.policy.secret_fields import DURATION, NAME, PATH, SECRET
+from outward.policy.secret_fields import DURATION, LINE, NAME, PATH, SECRET
 from outward.policy.shapes import ByKey, ByKind, Choice, Field, Flag, List, Number, Record, Table, Text
 
 SIZE: Final = Text("a size such as 512M or 4G", r"[1-9][0-9]{0,8}[KMGT]", texts.octets)
-LINE: Final = Text("one line of text", parse=texts.plain_line)
 METHODS: Final = rf"(?:\*|{texts.METHOD}(?:,{texts.METHOD})*)"
 HOST: Final = Text('a host name, "*.suffix", or an IP address', r"\S+", texts.host_pattern)
 HEADER: Final = Text("the name of a header", texts.FIELD_NAME, texts.matched_header)

@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import Final
 
 from outward.policy import texts
-from outward.policy.shapes import Field, List, Record, Text
+from outward.policy.shapes import ByKind, Field, List, Record, Text
 
 NAME: Final = Text("a name of letters, digits, - _ .", r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}")
 VARIABLE: Final = Text("the name of an environment variable", r"[A-Za-z_][A-Za-z0-9_]*", private=True)
+LINE: Final = Text("one line of text", parse=texts.plain_line)
 PATH: Final = Text("a path", parse=texts.file_name)
 DURATION: Final = Text("a duration such as 90s, 15m, 2h or 1d", r"[1-9][0-9]{0,8}[smhd]", texts.seconds)
 ANOTHER: Final = NAME._replace(accepted="the name of another secret", parse=texts.SecretName)
@@ -24,6 +25,21 @@ SOURCES: Final = {
     "command": Field(
         List(Text("an argument", parse=texts.argument), least=1),
         "command that prints the value; no shell is involved",
+    ),
+    "keyring": Field(
+        ByKind(
+            {
+                "text": NAME,
+                "mapping": Record(
+                    "an entry of the system keyring",
+                    {
+                        "service": Field(LINE, "what the entry is for, as who made it has it", required=True),
+                        "username": Field(LINE, "whose it is", required=True),
+                    },
+                ),
+            }
+        ),
+        "a name of `outward secret`; or an entry of the system keyring",
     ),
 }
 

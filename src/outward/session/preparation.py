@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from outward.agents import Seeding, plant
 from outward.core import HostError
+from outward.credentials.local.place import opening_files
 from outward.isolation import bubblewrap, system
 from outward.isolation.operations import Bind, Hide, Symlink
 from outward.pki import trust_files
@@ -95,7 +96,13 @@ def _wanted(options: Options) -> Wanted:
         read=policy.sandbox.read,
         write=policy.sandbox.write,
         tools=policy.sandbox.tools,
-        concealed=(options.state, options.config, *policy.files, *secret_files),
+        concealed=(
+            options.state,
+            options.config,
+            *policy.files,
+            *secret_files,
+            *opening_files(options.environment),
+        ),
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import uvloop
 
+from outward.credentials.memory import conceal
 from outward.gateway import Gateway, ProxyFront
 from outward.session.signals import let_through
 from outward.session.supervisor import Supervisor
@@ -27,6 +28,7 @@ def serve(
 
     The status is ``None`` when the sandbox could not be built.
     """
+    conceal()
     gateway = Gateway(policy=options.policy, store=parts.store, authority=parts.authority, journal=journal)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         code = runner.run(_serve(gateway, cage, status, terminal, options))

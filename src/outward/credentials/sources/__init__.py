@@ -63,5 +63,6 @@ SOURCES: Final[dict[str, Source]] = {
         Source("env", ttl=None, read=env.read),
         Source("file", ttl=60.0, read=file.read),
         Source("command", ttl=900.0),
+        Source("keyring", ttl=300.0),
     )
 }

@@ -1,0 +1,116 @@
+"""What is asked of a person, and what opens the encrypted secrets."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import click
+
+from outward.core import HostError
+from outward.credentials.local import unlocking
+from outward.credentials.local.encrypted import EncryptedFile
+from outward.credentials.local.place import ENCRYPTED, descriptor_of, passphrase_file, secrets_directory
+from outward.credentials.local.sealed import WrongKey, new_opening
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping
+    from typing import Any
+
+    from outward.credentials.local.store import LocalStore
+    from outward.policy import Policy
+
+T = TypeVar("T")
+
+SHORTEST: Final = 8
+"""Characters of a new passphrase; each guess takes half a second, which is no help to shorter ones."""
+_TRIES: Final = 3
+
+
+def has_terminal() -> bool:
+    """Whether there is somebody to ask, wherever standard input comes from."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
+
+
+def ask_hidden(question: str) -> str:
+    """An answer that does not show. Raises :class:`HostError` where there is nobody to ask."""
+    if not has_terminal():
+        raise HostError(f"there is no terminal to ask for: {question}")
+    import getpass  # here: it takes the terminal's settings apart
+
+    try:
+        return getpass.getpass(f"{question}: ")
+    except EOFError:
+        raise click.Abort from None
+
+
+def ask_new_passphrase() -> bytes:
+    """A passphrase that was typed twice."""
+    click.echo(f"A passphrase will open the encrypted secrets; {SHORTEST} characters or more.", err=True)
+    while True:
+        first = ask_hidden("New passphrase")
+        if len(first) < SHORTEST:
+            click.echo("outward: this is too short", err=True)
+        elif first != ask_hidden("The same again"):
+            click.echo("outward: these are not the same", err=True)
+        else:
+            return first.encode("utf-8", "surrogateescape")
+
+
+def unlock(file: EncryptedFile, environment: Mapping[str, str]) -> None:
+    """Gets the key, asking for the passphrase where nothing else opens the file. Raises what :func:`unlocking.key_of` does."""
+    public = file.public()
+    if public is None or unlocking.is_unlocked(public.opening):
+        return
+    at_hand = public.opening.key_file or passphrase_file(environment) is not None
+    if at_hand or not has_terminal():
+        unlocking.key_of(public.opening, environment)
+        return
+    for left in reversed(range(_TRIES)):
+        answer = ask_hidden("Passphrase of the encrypted secrets")
+        try:
+            unlocking.unlock(public.opening, answer.encode("utf-8", "surrogateescape"))
+            return
+        except WrongKey as error:
+            if not left:
+                raise
+            click.echo(f"outward: {error.message}", err=True)
+
+
+def with_store(store: LocalStore, environment: Mapping[str, str], work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """What ``work`` gives; where the encrypted file is locked, or has to be made, a person is asked and it is done again."""
+    import asyncio
+
+    try:
+        return asyncio.run(work())
+    except unlocking.Locked:
+        if not has_terminal():
+            raise
+    if store.encrypted.public() is None:
+        store.create(*new_opening().new_key(ask_new_passphrase()))
+    else:
+        unlock(store.encrypted, environment)
+    return asyncio.run(work())
+
+
+def unlock_for(policy: Policy, environment: Mapping[str, str]) -> None:
+    """Before anything is started: asks for the passphrase if the policy's secrets will need it, for then nobody can be asked.
+
+    A file with the passphrase is read when it is needed; unless it can be read only once, or by one process.
+    """
+    wanted = {spec.argument for spec in policy.secrets.values() if spec.source == "keyring"}
+    if not wanted:
+        return
+    file = EncryptedFile(secrets_directory(environment) / ENCRYPTED)
+    public = file.public()
+    if public is None or wanted.isdisjoint(public.entries) or public.opening.key_file:
+        return
+    path = passphrase_file(environment)
+    if path is None and not has_terminal():
+        click.echo("outward: the encrypted secrets are locked; requests that need them will be refused", err=True)
+    elif path is None or descriptor_of(path) is not None:
+        unlock(file, environment)
