@@ -510,7 +510,7 @@ def test_a_server_that_hangs_up_in_the_middle_of_an_upload(
         writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         await read_request(reader, body=False)
         writer.transport.pause_reading()  # type: ignore[attr-defined]
-        await asyncio.get_running_loop().run_in_executor(None, held_up.wait, 10)
+        await asyncio.get_running_loop().run_in_executor(None, held_up.wait, 60)
         writer.transport.abort()
 
     gateway = serve(POLICY.format(port=upstream("api.test", handler=lazy).port), env={"KEY": KEY})

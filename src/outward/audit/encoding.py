@@ -2,41 +2,16 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from json.encoder import encode_basestring_ascii
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 from outward.core import Event
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 MAX_PATH: Final = 4096
 MAX_TEXT: Final = 1024
 """Characters kept of any other string."""
 quote: Final = encode_basestring_ascii
 """A JSON string in ASCII: control characters, quotes, lone surrogates and all else beyond are escaped."""
-
-
-def _names(values: tuple[str, ...]) -> str:
-    return f"[{','.join(map(quote, values))}]"
-
-
-_NOT_TEXT: Final[dict[str, Callable[[Any], str]]] = {
-    "port": str,
-    "secrets": _names,
-    "status": str,
-    "bytes_in": str,
-    "bytes_out": str,
-    "duration_ms": "{:.3f}".format,
-    "ttfb_ms": "{:.3f}".format,
-}
-_WRITERS: Final = tuple((f',"{name}":', _NOT_TEXT.get(name, quote)) for name in Event._fields)
-"""For each field of an event its key in the record, and what writes its value."""
-_METHOD: Final = Event._fields.index("method")
-_STATUS: Final = Event._fields.index("status")
-_REQUEST: Final = _WRITERS[_METHOD:_STATUS]
-_OUTCOME: Final = _WRITERS[_STATUS:]
 
 
 def encode(seq: int, time: str, session: str, event: Event, prev: str) -> str:
@@ -52,32 +27,60 @@ def encode(seq: int, time: str, session: str, event: Event, prev: str) -> str:
 def _encode(seq: int, time: str, session: str, event: Event, prev: str) -> str:
     return (
         f'{{"seq":{seq},"time":"{time}","session":{session},"agent":{quote(event.agent)},"phase":"{event.phase}",'
-        f'"id":{quote(event.id)},"kind":{quote(event.kind)}{_request(event[_METHOD:_STATUS])}'
-        f'{_fields(_OUTCOME, event[_STATUS:])},"prev":"{prev}"'
+        f'"id":{quote(event.id)},"kind":{quote(event.kind)}{_text("method", event.method)}{_text("scheme", event.scheme)}'
+        f"{_text('host', event.host)}{_number('port', event.port)}{_text('path', event.path)}"
+        f"{_text('verdict', event.verdict)}{_text('code', event.code)}{_text('rule', event.rule)},"
+        f'"secrets":{_names(event.secrets)}{_number("status", event.status)}{_number("bytes_in", event.bytes_in)}'
+        f"{_number('bytes_out', event.bytes_out)}{_duration('duration_ms', event.duration_ms)}"
+        f"{_duration('ttfb_ms', event.ttfb_ms)}{_text('address', event.address)}{_text('error', event.error)},"
+        f'"prev":"{prev}"'
     )
 
 
-@lru_cache(maxsize=128)
-def _request(values: tuple[Any, ...]) -> str:
-    """What was asked and decided: the same in the start and the end of a request, and in many requests of an agent."""
-    return _fields(_REQUEST, values)
+def _text(name: str, value: str | None) -> str:
+    return "" if value is None else f',"{name}":{quote(value)}'
 
 
-def _fields(writers: tuple[tuple[str, Callable[[Any], str]], ...], values: tuple[Any, ...]) -> str:
-    return "".join(
-        [key + write(value) for (key, write), value in zip(writers, values, strict=True) if value is not None]
-    )
+def _number(name: str, value: int | None) -> str:
+    return "" if value is None else f',"{name}":{value}'
+
+
+def _duration(name: str, value: float | None) -> str:
+    return "" if value is None else f',"{name}":{value:.3f}'
+
+
+def _names(values: tuple[str, ...]) -> str:
+    return f"[{','.join([quote(value) for value in values])}]"
 
 
 def _cut(event: Event) -> Event:
-    cut: dict[str, Any] = {
-        name: _cut_text(value, MAX_PATH if name == "path" else MAX_TEXT)
-        for name, value in zip(event._fields, event, strict=True)
-        if isinstance(value, str)
-    }
-    cut["secrets"] = tuple(_cut_text(name, MAX_TEXT) for name in event.secrets)
-    return event._replace(**cut)
+    return Event(
+        event.phase,
+        _short(event.id),
+        _short(event.kind),
+        _short(event.agent),
+        _short_or_none(event.method),
+        _short_or_none(event.scheme),
+        _short_or_none(event.host),
+        event.port,
+        None if event.path is None else _short(event.path, MAX_PATH),
+        _short_or_none(event.verdict),
+        _short_or_none(event.code),
+        _short_or_none(event.rule),
+        tuple([_short(name) for name in event.secrets]),
+        event.status,
+        event.bytes_in,
+        event.bytes_out,
+        event.duration_ms,
+        event.ttfb_ms,
+        _short_or_none(event.address),
+        _short_or_none(event.error),
+    )
 
 
-def _cut_text(text: str, limit: int) -> str:
+def _short_or_none(text: str | None) -> str | None:
+    return None if text is None else _short(text)
+
+
+def _short(text: str, limit: int = MAX_TEXT) -> str:
     return text if len(text) <= limit else f"{text[:limit]}… ({len(text) - limit} more characters)"

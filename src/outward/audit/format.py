@@ -6,10 +6,8 @@ import os
 import re
 import time
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final, NamedTuple
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from pathlib import Path  # noqa: TC003 (compiled, a named tuple looks its types up)
+from typing import Final, NamedTuple
 
 GENESIS: Final = "0" * 64
 """What stands for the hash before the first record of a session."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from outward.core.rule import Action
 
@@ -51,19 +51,21 @@ UPSTREAM_TROUBLE: Final = frozenset({Code.UPSTREAM_UNREACHABLE, Code.UPSTREAM_TI
 """Codes of requests that the policy allowed and the way to the server failed: no verdict, and no rule would help."""
 
 
-class Verdict(NamedTuple):
+class Verdict:
     """What ``decide`` answers. Made once per rule when the policy is compiled, then shared.
 
     ``rule`` is the name of the rule that decided, empty when nothing matched. ``destination`` is the one whose rule
     allowed (or would ask for) the request; its injections, and no other's, apply. ``code`` is ``None`` on allow.
+    ``allowed`` tells whether the request may be forwarded.
     """
 
-    action: Action
-    rule: str = ""
-    code: Code | None = None
-    destination: Destination | None = None
+    __slots__ = ("action", "allowed", "code", "destination", "rule")
 
-    @property
-    def allowed(self) -> bool:
-        """Whether the request may be forwarded."""
-        return self.action is Action.ALLOW
+    def __init__(
+        self, action: Action, rule: str = "", code: Code | None = None, destination: Destination | None = None
+    ) -> None:
+        self.action: Final = action
+        self.rule: Final = rule
+        self.code: Final = code
+        self.destination: Final = destination
+        self.allowed: Final = action is Action.ALLOW

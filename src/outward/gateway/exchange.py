@@ -38,9 +38,10 @@ if TYPE_CHECKING:
     from outward.core import Destination, Verdict
     from outward.credentials.injector import Injector
     from outward.credentials.scrub import Scrubber
-    from outward.gateway.gateway import Gateway, Ruleset
+    from outward.gateway.gateway import Gateway
     from outward.gateway.http1 import RequestHead, ResponseHead
     from outward.gateway.pool import PoolKey
+    from outward.gateway.ruleset import Ruleset
     from outward.gateway.streams import ClientStream, UpstreamStream
 
 _log: Final = logging.getLogger(__name__)
@@ -140,22 +141,22 @@ class Exchange:
     def _decide(self) -> None:
         """Steps 4 and 5. Raises :class:`Refused` or :class:`ClientError`."""
         head = self._head
-        target = self.client.route.resolve(head)
-        path, folded = canonical_path(target.path)
+        scheme, host, port, path_text, query = self.client.route.resolve(head)
+        path, folded = canonical_path(path_text)
         headers = tuple((key, value) for key, _, value in head.fields) if self._ruleset.reads_headers else ()
         request = Request(
             self.client.agent,
             head.method,
-            target.scheme,
-            target.host,
-            target.port,
+            scheme,
+            host,
+            port,
             path,
             folded,
-            canonical_query(target.query),
+            canonical_query(query),
             headers,
         )
         self._request = request
-        verdict = self._verdict = self._ruleset.policy.decide(request)
+        verdict = self._verdict = self._ruleset.decide(request)
         destination = verdict.destination
         if not verdict.allowed or destination is None:
             leaked = self._ruleset.leak(head) if verdict.code is Code.HOST_NOT_ALLOWED else None

@@ -39,7 +39,7 @@ class Record:
     def __init__(self, gateway: Gateway, kind: str) -> None:
         self._gateway: Final = gateway
         self._kind: Final = kind
-        self._id: Final = gateway.next_id()
+        self._id: Final = gateway.ledger.next_id()
         self._started: Final = gateway.clock()
         self._first_byte: float | None = None
         self._shown: str | None = None
@@ -53,7 +53,7 @@ class Record:
     def start(self, request: Request, verdict: Verdict, secrets: tuple[str, ...]) -> Batch:
         """Nothing may be forwarded before the batch is written. Raises :class:`~outward.core.JournalUnavailable`."""
         self.secrets = secrets
-        return self._gateway.journal.stage(
+        return self._gateway.ledger.started(
             Event(
                 "start",
                 self._id,
@@ -64,7 +64,7 @@ class Record:
                 request.host,
                 request.port,
                 self._path(request),
-                verdict.action.value,
+                verdict.action,
                 None,
                 verdict.rule,
                 secrets,
@@ -85,7 +85,7 @@ class Record:
         self.ended = True
         now = self._gateway.clock()
         allowed = verdict is not None and (code is None or code in UPSTREAM_TROUBLE)
-        self._gateway.ended(
+        self._gateway.ledger.ended(
             Event(
                 "end",
                 self._id,
@@ -97,14 +97,14 @@ class Record:
                 request.port or None,
                 self._path(request) or None,
                 "allow" if allowed else "deny",
-                None if code is None else code.value,
+                code,
                 (verdict.rule or None) if verdict is not None else None,
                 self.secrets if allowed or code is Code.PLACEHOLDER_LEAK else (),
                 self.status if code is None else STATUS_OF_CODE.get(code, 403),
                 self.body_in,
                 self.body_out,
-                round((now - self._started) * 1e3, 3),
-                None if self._first_byte is None else round((self._first_byte - self._started) * 1e3, 3),
+                (now - self._started) * 1e3,
+                None if self._first_byte is None else (self._first_byte - self._started) * 1e3,
                 self.address,
                 error,
             )

@@ -7,7 +7,7 @@ CONNECT host = SNI = Host, no second opinion.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, Protocol
+from typing import TYPE_CHECKING, Final, NoReturn, Protocol, TypeAlias
 
 from outward.core import DEFAULT_PORT, ClientError, HostMismatch, canonical_authority
 from outward.core.canonical import is_address
@@ -16,14 +16,8 @@ if TYPE_CHECKING:
     from outward.gateway.http1 import RequestHead
 
 
-class Target(NamedTuple):
-    """Where to, and the path and query as the client sent them."""
-
-    scheme: str
-    host: str
-    port: int
-    path: str
-    query: str
+Target: TypeAlias = tuple[str, str, int, str, str]
+"""Where to: scheme, host, port; and the path and query as the client sent them."""
 
 
 class Route(Protocol):
@@ -70,7 +64,7 @@ class TunnelRoute:
             raise ClientError("the target is not a path")
         _check_host(head, self.host, self.port, self.scheme)
         path, query = _split(head.target)
-        return Target(self.scheme, self.host, self.port, path, query)
+        return self.scheme, self.host, self.port, path, query
 
 
 class ProxyRoute:
@@ -93,7 +87,7 @@ class ProxyRoute:
             path, tail = _split(slash + tail)
         host, port = canonical_authority(name, 80)
         _check_host(head, host, port, "http")
-        return Target("http", host, port, path, tail)
+        return "http", host, port, path, tail
 
 
 class CapturedRoute:
@@ -117,7 +111,7 @@ class CapturedRoute:
                 f"the host field says {named[0]}:{named[1]}, the connection was opened to {address}:{port}"
             )
         path, query = _split(head.target)
-        return Target(scheme, named[0], port, path, query)
+        return scheme, named[0], port, path, query
 
 
 class HiddenRoute:
@@ -156,7 +150,7 @@ class ReverseRoute:
             if not (named == self.host or _IS_OURS.fullmatch(named)):
                 raise HostMismatch(f"the host field says {named}, which is not a name of this listener")
         path, query = _split(head.target)
-        return Target(self.scheme, self.host, self.port, self.prefix + path, query)
+        return self.scheme, self.host, self.port, self.prefix + path, query
 
 
 _IS_OURS: Final = re.compile(

@@ -14,6 +14,7 @@ In a turn
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -65,7 +66,11 @@ class Starter(Protocol):
         ...
 
 
-def _soon(end: Callable[[], None]) -> None:
+_log: Final = logging.getLogger(__name__)
+
+
+def next_step(end: Callable[[], None]) -> None:
+    """Calls ``end`` in the next step of the running event loop."""
     asyncio.get_running_loop().call_soon(end)
 
 
@@ -75,16 +80,15 @@ class Turn:
     def __init__(
         self,
         journal: Recorder,
-        complain: Callable[[JournalUnavailable], None],
-        soon: Callable[[Callable[[], None]], object] = _soon,
+        soon: Callable[[Callable[[], None]], object],
     ) -> None:
         self._journal: Final = journal
-        self._complain: Final = complain
         self._soon: Final = soon
         self._arrived: Final[deque[Reader]] = deque()
         self._writing: Final[deque[Writer]] = deque()
         self._starting: Final[deque[Starter]] = deque()
         self._scheduled = False
+        self._complained = False
         self.taking_up = False
         """Whether step 2 is going on: what is sent has to wait for the journal."""
 
@@ -114,7 +118,13 @@ class Turn:
         try:
             self._journal.commit()
         except JournalUnavailable as error:
-            self._complain(error)
+            self.complain(error)
+
+    def complain(self, error: JournalUnavailable) -> None:
+        """Says once, where the person can see it, that the journal cannot be written."""
+        if not self._complained:
+            self._complained = True
+            _log.error("outward: %s; requests are refused until it can be written", error.message)
 
     def end(self) -> None:
         """Steps 2 to 4."""

@@ -6,7 +6,7 @@ allow; nothing matching means deny. The order of the file only breaks ties betwe
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from outward.core import Action, Code, Verdict, path_readings
 from outward.core.canonical import MAX_HOST
@@ -28,11 +28,14 @@ _REFUSED: Final = {
 }
 
 
-class _Entry(NamedTuple):
-    rank: int  # the smallest that matches decides
-    verdict: Verdict
-    agents: frozenset[str] | None
-    rule: Rule | None  # where it demands more than method and path
+class _Entry:
+    __slots__ = ("agents", "rank", "rule", "verdict")
+
+    def __init__(self, rank: int, verdict: Verdict, agents: frozenset[str] | None, rule: Rule | None) -> None:
+        self.rank: Final = rank  # the smallest that matches decides
+        self.verdict: Final = verdict
+        self.agents: Final = agents
+        self.rule: Final = rule  # where it demands more than method and path
 
 
 class _Leaf:

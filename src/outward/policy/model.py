@@ -101,7 +101,7 @@ class Policy:
 
     ``proxy`` is what the file says for all destinations; each has been given it, or has its own. ``files`` are all files
     that were read, which no sandbox may see writable. ``warnings`` are for a person to read; none of them makes the policy
-    wider. ``registry_variables`` tell the package managers inside where to fetch from.
+    wider. ``registry_variables`` tell the package managers inside where to fetch from. ``decider`` is what :meth:`decide` asks.
     """
 
     secrets: Mapping[str, SecretSpec] = field(default_factory=dict)
@@ -113,14 +113,14 @@ class Policy:
     files: tuple[Path, ...] = ()
     warnings: tuple[str, ...] = ()
     registry_variables: Mapping[str, str] = field(default_factory=dict)
-    _decider: Decider = field(init=False, repr=False)
+    decider: Decider = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_decider", Decider(self.destinations))
+        object.__setattr__(self, "decider", Decider(self.destinations))
 
     def decide(self, request: Request) -> Verdict:
         """The verdict about a request. Pure and total: any request gets one, and nothing matching is a deny."""
-        return self._decider.decide(request)
+        return self.decider.decide(request)
 
     def decide_host(self, agent: str, host: str, port: int, scheme: str = "https") -> Verdict:
         """The verdict about a CONNECT, before any TLS: whether some destination covers the host for this agent.
@@ -128,4 +128,4 @@ class Policy:
         On allow, ``destination`` says whether to intercept: it is a passthrough destination if the host is passed
         through, else the first that covers it. Never stricter than :meth:`decide`.
         """
-        return self._decider.decide_host(agent, host, port, scheme)
+        return self.decider.decide_host(agent, host, port, scheme)

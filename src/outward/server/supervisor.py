@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final
 
 from outward.core import HostError, OutwardError
 from outward.credentials import CredentialStore
-from outward.gateway.gateway import Ruleset
+from outward.gateway.ruleset import Ruleset
 from outward.server.backoff import Backoff
 from outward.server.channel import Kind, Message, write_change
 from outward.server.listening import address_of, listening

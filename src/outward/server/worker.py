@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from outward.core import CallerProxies
-    from outward.gateway.gateway import Ruleset
+    from outward.gateway.ruleset import Ruleset
     from outward.pki import Authority
     from outward.policy import Policy
     from outward.server.listening import Bound

@@ -8,6 +8,7 @@ import pytest
 
 from outward.audit import Journal
 from outward.core import Event
+from tests.support.changed import changed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +27,7 @@ START = Event(
     rule="api.example.com allow[0]",
     secrets=("anthropic",),
 )
-END = START._replace(phase="end", status=200, bytes_in=10, bytes_out=20, duration_ms=1.5, ttfb_ms=1.0)
+END = changed(START, phase="end", status=200, bytes_in=10, bytes_out=20, duration_ms=1.5, ttfb_ms=1.0)
 
 
 @pytest.fixture
@@ -38,5 +39,5 @@ def write(directory: Path, count: int, *, session: str = "s", file_bytes: int = 
     """A journal of ``count`` records; gives its files in order."""
     with Journal.open(directory, session=session, file_bytes=file_bytes) as journal:
         for number in range(count):
-            journal.append(START._replace(id=f"r{number}"))
+            journal.append(changed(START, id=f"r{number}"))
     return sorted(directory.glob(f"{session}.*jsonl"), key=lambda path: (len(path.name), path.name))

@@ -10,6 +10,7 @@ import pytest
 from outward.audit import Journal, worker_session
 from outward.audit.format import belongs
 from outward.audit.reading import Reader, Record, Selection, joined
+from tests.support.changed import changed
 from tests.unit.audit.conftest import END, START, write
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 def test_sessions_are_merged_by_time(directory: Path) -> None:
     with Journal.open(directory, session="a") as a, Journal.open(directory, session="b") as b:
         for number in range(6):
-            (a, b)[number % 2].append(START._replace(id=str(number)))
+            (a, b)[number % 2].append(changed(START, id=str(number)))
     assert [record.fields["id"] for record in Reader(directory).read()] == list("012345")
     assert [record.fields["id"] for record in Reader(directory, "b").read()] == list("135")
 
@@ -30,7 +31,7 @@ def test_the_workers_of_a_session_are_read_as_one(directory: Path) -> None:
     with ExitStack() as stack:
         journals = [stack.enter_context(Journal.open(directory, session=name)) for name in names]
         for number in range(8):
-            journals[number % 4].append(START._replace(id=str(number)))
+            journals[number % 4].append(changed(START, id=str(number)))
     assert [record.fields["id"] for record in Reader(directory, "serve-a").read()] == list("012456")
     assert [record.fields["id"] for record in Reader(directory, "serve-a-w12").read()] == list("26")
     assert [record.fields["id"] for record in Reader(directory, "serve").read()] == []
@@ -50,7 +51,7 @@ def test_what_is_young_waits_for_what_comes_before_it(directory: Path) -> None:
     """Else the order would depend on which file is looked at first."""
     with Journal.open(directory, session="a") as a, Journal.open(directory, session="b") as b:
         for number in range(6):
-            (a, b)[number % 2].append(START._replace(id=str(number)))
+            (a, b)[number % 2].append(changed(START, id=str(number)))
     times = [record.time for record in Reader(directory).read()]
     reader = Reader(directory)
     assert ids(reader.read((times[2], "9"))) == "012"
@@ -78,7 +79,7 @@ def test_reading_goes_on_where_it_ended(directory: Path) -> None:
     assert list(reader.read()) == []  # not even the directory is there
     with Journal.open(directory, session="s", file_bytes=2000) as journal:
         for number in range(20):
-            journal.append(START._replace(id=str(number)))
+            journal.append(changed(START, id=str(number)))
             assert [record.fields["id"] for record in reader.read()] == [str(number)]
             assert list(reader.read()) == []
 
@@ -117,8 +118,8 @@ def test_what_is_no_record_is_counted_and_passed_over(directory: Path, line: byt
 def test_an_end_gets_the_fields_of_its_start(directory: Path) -> None:
     with Journal.open(directory, session="s") as journal:
         journal.append(START)
-        journal.append(START._replace(id="r2"))
-        journal.append(END._replace(host=None, path=None))
+        journal.append(changed(START, id="r2"))
+        journal.append(changed(END, host=None, path=None))
     started: dict[tuple[str, str], Record] = {}
     ends = [record.fields for record in joined(Reader(directory).read(), started) if record.fields["phase"] == "end"]
     assert [(end["host"], end["path"], end["status"]) for end in ends] == [("api.example.com", "/v1/messages", 200)]

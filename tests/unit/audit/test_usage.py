@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from outward.audit import Journal
 from outward.audit.reading import Reader
 from outward.audit.usage import usage
+from tests.support.changed import changed
 from tests.unit.audit.conftest import END, START
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-LEAK = END._replace(verdict="deny", code="placeholder_leak", host="evil.example", secrets=("github",), status=403)
+LEAK = changed(END, verdict="deny", code="placeholder_leak", host="evil.example", secrets=("github",), status=403)
 
 
 def test_uses_and_leaks_are_counted_by_secret(directory: Path) -> None:
@@ -20,9 +21,9 @@ def test_uses_and_leaks_are_counted_by_secret(directory: Path) -> None:
         for event in (
             START,
             END,
-            START._replace(id="r2", secrets=("anthropic", "github")),
-            LEAK._replace(id="r3"),
-            END._replace(id="r4", verdict="deny", code="path_not_allowed", secrets=()),
+            changed(START, id="r2", secrets=("anthropic", "github")),
+            changed(LEAK, id="r3"),
+            changed(END, id="r4", verdict="deny", code="path_not_allowed", secrets=()),
         ):
             journal.append(event)
     found = usage(Reader(directory).read())

@@ -17,6 +17,7 @@ from outward.cli.audit import command as audit_command
 from outward.cli.env import command as env_command
 from outward.cli.log import command as log_command
 from outward.core import Event, OutwardError
+from tests.support.changed import changed
 from tests.unit.audit.conftest import END, START
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def run(verb: click.Command, *arguments: str) -> str:
 
 
 def test_the_log_has_one_line_a_request(state: Path) -> None:
-    journal(state, START, END, START._replace(id="r2", host="slow.example.com"))
+    journal(state, START, END, changed(START, id="r2", host="slow.example.com"))
     lines = run(log_command).splitlines()
     assert len(lines) == 3
     assert "allow" in lines[1]
@@ -84,10 +85,10 @@ def test_a_refusal_comes_with_the_command_that_would_allow_it(state: Path) -> No
 @pytest.mark.parametrize(
     "event",
     [
-        DENIED._replace(code="denied_by_rule"),
-        DENIED._replace(code="placeholder_leak"),
-        DENIED._replace(path="/**"),  # as a rule it would allow every path
-        DENIED._replace(path="/a\nb"),
+        changed(DENIED, code="denied_by_rule"),
+        changed(DENIED, code="placeholder_leak"),
+        changed(DENIED, path="/**"),  # as a rule it would allow every path
+        changed(DENIED, path="/a\nb"),
     ],
 )
 def test_no_command_where_it_would_not_help_or_allow_more(state: Path, event: Event) -> None:
@@ -96,7 +97,7 @@ def test_no_command_where_it_would_not_help_or_allow_more(state: Path, event: Ev
 
 
 def test_a_hint_is_one_argument_of_the_shell(state: Path) -> None:
-    journal(state, DENIED._replace(path="/';touch${IFS}x;'"))
+    journal(state, changed(DENIED, path="/';touch${IFS}x;'"))
     hint = run(log_command).splitlines()[-1].strip()
     program = ["sh", "-c", f"outward() {{ printf '%s\\n' \"$@\"; }}; {hint}"]
     printed = subprocess.run(program, capture_output=True, text=True, check=True).stdout.splitlines()
@@ -105,7 +106,7 @@ def test_a_hint_is_one_argument_of_the_shell(state: Path) -> None:
 
 def test_nothing_in_a_record_reaches_the_terminal_as_a_command(state: Path) -> None:
     hostile = "\x1b]0;owned\x07\x9b31m\u202e\r\n\ud800"
-    journal(state, DENIED._replace(path=hostile, agent=hostile, host=hostile, method=hostile, error=hostile))
+    journal(state, changed(DENIED, path=hostile, agent=hostile, host=hostile, method=hostile, error=hostile))
     output = run(log_command)
     assert all(char.isprintable() or char == "\n" for char in output)
     assert "\\x1b]0;owned" in output

@@ -17,6 +17,7 @@ import pytest
 from outward.audit import Journal
 from outward.cli.home import state_directory
 from outward.credentials.local.place import default_key_file, state_root
+from tests.support.changed import changed
 from tests.unit.audit.conftest import START
 
 if TYPE_CHECKING:
@@ -257,13 +258,13 @@ class TestList:
     POLICY = "version: 1\nsecrets:\n  gh: {keyring: github}\n  model: {env: MODEL_KEY}\n  lost: {keyring: gone}\n"
 
     def journal(self, person: Person) -> None:
-        leak = START._replace(phase="end", id="r9", host="evil.example", verdict="deny", code="placeholder_leak")
+        leak = changed(START, phase="end", id="r9", host="evil.example", verdict="deny", code="placeholder_leak")
         with Journal.open(person.state / "journal", session="s") as journal:
             for event in (
-                START._replace(secrets=("gh",), host="api.github.com"),
-                START._replace(phase="end", secrets=("gh",), host="api.github.com", status=200),
-                leak._replace(secrets=("model",)),
-                START._replace(phase="end", id="r8", secrets=(), verdict="deny", code="path_not_allowed"),
+                changed(START, secrets=("gh",), host="api.github.com"),
+                changed(START, phase="end", secrets=("gh",), host="api.github.com", status=200),
+                changed(leak, secrets=("model",)),
+                changed(START, phase="end", id="r8", secrets=(), verdict="deny", code="path_not_allowed"),
             ):
                 journal.append(event)
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from outward.audit import Batch
 from outward.core import Action, Code, Request, Verdict
+from outward.core.summary import Summary
+from outward.credentials import CredentialStore
+from outward.gateway.ledger import Ledger
+from outward.gateway.ruleset import Ruleset
 from outward.gateway.tunnel import Tunnel
+from outward.gateway.turn import Turn
+from outward.policy import Policy
 
 if TYPE_CHECKING:
     import asyncio
@@ -47,19 +52,19 @@ class Ground:
     def __init__(self) -> None:
         self.events: list[Event] = []
         self.tunnels: set[object] = set()
-        self.ruleset = SimpleNamespace(store=SimpleNamespace(mask=lambda text: text))
-        self.journal = SimpleNamespace(stage=self._stage, commit=lambda: None)
-        self.joined, self.left, self.ended = self.tunnels.add, self.tunnels.discard, self.events.append
+        self.joined, self.left = self.tunnels.add, self.tunnels.discard
+        self.ruleset = Ruleset(Policy(), CredentialStore({}, environment={}))
+        self.journal = self
+        self.ledger = Ledger(self, Turn(self, soon=lambda end: None), Summary(), "")
 
-    def _stage(self, event: Event) -> Batch:
+    def stage(self, event: Event) -> Batch:
         self.events.append(event)
         return Batch()
 
+    def commit(self) -> None: ...
+
     def clock(self) -> float:
         return 0.0
-
-    def next_id(self) -> str:
-        return "1"
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from outward.credentials import CredentialStore
 from outward.gateway import Gateway
 from outward.gateway.client import ClientConnection
 from outward.gateway.routes import TunnelRoute
-from outward.gateway.turn import MAX_KEPT, Turn
+from outward.gateway.turn import MAX_KEPT, Turn, next_step
 from outward.gateway.upstream import UpstreamConnection
 from outward.pki import Authority
 from outward.policy import Policy
@@ -243,7 +243,7 @@ def test_an_error_that_was_not_foreseen_leaves_the_others_alone(tmp_path: Path) 
 
     async def main() -> None:
         with Journal.open(tmp_path / "journal", session="s") as journal:
-            turn = Turn(journal, lambda error: None)
+            turn = Turn(journal, next_step)
             asyncio.get_running_loop().set_exception_handler(lambda loop, context: log.append("reported"))
             for add in (turn.arrived, turn.writing, turn.starting):
                 add(Recorder("broken", log, ZeroDivisionError()))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from outward.core import Action, Code, Destination, Injection, Request, Rule, fold_path
 from outward.policy import Policy
+from tests.support.changed import changed
 from tests.unit.policy import reference
 from tests.unit.policy.conftest import make_policy, make_request, one_host
 
@@ -132,7 +133,7 @@ def test_tricks_do_not_add_up(rule, path):
 
 
 def test_a_method_in_another_case_gets_past_no_deny():
-    request = make_request("GET https://a.example/x")._replace(method="delete")
+    request = changed(make_request("GET https://a.example/x"), method="delete")
     assert one_host(allow=["* /**"]).decide(request).allowed
     assert one_host(allow=["* /**"], deny=["DELETE /**"]).decide(request).code is Code.DENIED_BY_RULE
     assert not one_host(allow=["DELETE /**"]).decide(request).allowed
@@ -217,7 +218,7 @@ def test_an_address_is_matched_only_where_it_is_spelt_out():
     )
     assert everything.decide(make_request("GET https://any.example/")).allowed
     for host in ("10.0.0.1", "::1"):
-        request = make_request("GET https://x/")._replace(host=host)
+        request = changed(make_request("GET https://x/"), host=host)
         assert everything.decide(request).code is Code.HOST_NOT_ALLOWED
         spelt = make_policy(f'version: 1\ndestinations: [{{host: "{host}", allow: ["* /**"]}}]')
         assert spelt.decide(request).allowed

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from outward.core import ClientError, OutwardError
 from outward.policy.edit import Target, add_rule, parse_target
+from tests.support.changed import changed
 from tests.unit.policy.conftest import make_policy, make_request
 from tests.unit.policy.test_load import DOCUMENTED
 
@@ -193,7 +194,7 @@ def test_an_edit_of_the_documented_example_keeps_every_line_and_means_what_it_sa
     policy = make_policy(after, registries=None, team="version: 1", **{"internal-ca": certificate})
     name = host.replace("*", "www")
     verdict = policy.decide(
-        make_request(f"GET https://{name}{port}/x")._replace(path=parse_target(rule).rule.split(" ")[1])
+        changed(make_request(f"GET https://{name}{port}/x"), path=parse_target(rule).rule.split(" ")[1])
     )
     assert verdict.action == action
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from outward.core import ClientError, OutwardError, UpstreamError
 
@@ -59,44 +59,117 @@ UNTIL_CLOSE: Final = -2
 """The length of a body that ends with the connection; only answers can have it."""
 
 
-class RequestHead(NamedTuple):
+class RequestHead:
     """A parsed request head. ``length`` is the body's: octets, or :data:`CHUNKED`.
 
     ``nominated`` are the field names that the Connection field declares hop-by-hop; ``text`` is the whole head, to be
     searched, never to be sent.
     """
 
-    text: str
-    method: str
-    target: str
-    minor: int
-    fields: list[Field]
-    length: int
-    keep_alive: bool
-    host: str | None
-    authorization: str | None
-    expect_continue: bool
-    websocket: bool
-    nominated: frozenset[str]
+    __slots__ = (
+        "authorization",
+        "expect_continue",
+        "fields",
+        "host",
+        "keep_alive",
+        "length",
+        "method",
+        "minor",
+        "nominated",
+        "target",
+        "text",
+        "websocket",
+    )
+
+    def __init__(
+        self,
+        text: str,
+        method: str,
+        target: str,
+        minor: int,
+        fields: list[Field],
+        length: int,
+        keep_alive: bool,
+        host: str | None,
+        authorization: str | None,
+        expect_continue: bool,
+        websocket: bool,
+        nominated: frozenset[str],
+    ) -> None:
+        self.text: Final = text
+        self.method: Final = method
+        self.target: Final = target
+        self.minor: Final = minor
+        self.fields: Final = fields
+        self.length: Final = length
+        self.keep_alive: Final = keep_alive
+        self.host: Final = host
+        self.authorization: Final = authorization
+        self.expect_continue: Final = expect_continue
+        self.websocket: Final = websocket
+        self.nominated: Final = nominated
+
+    def with_length(self, length: int) -> RequestHead:
+        """The same head before a body of another length."""
+        return RequestHead(
+            self.text,
+            self.method,
+            self.target,
+            self.minor,
+            self.fields,
+            length,
+            self.keep_alive,
+            self.host,
+            self.authorization,
+            self.expect_continue,
+            self.websocket,
+            self.nominated,
+        )
 
 
-class ResponseHead(NamedTuple):
+class ResponseHead:
     """A parsed response head; see :func:`response_framing` for its body.
 
     ``lines`` are (name in lower case, whole line); an answer's fields are passed on or dropped, never looked into.
     ``encoded`` tells that the body has a content coding; ``keep_alive_hint`` is the Keep-Alive field's value.
     """
 
-    status: int
-    reason: str
-    minor: int
-    lines: list[tuple[str, str]]
-    keep_alive: bool
-    nominated: frozenset[str]
-    length: int | None
-    chunked: bool
-    encoded: bool
-    keep_alive_hint: str
+    __slots__ = (
+        "chunked",
+        "encoded",
+        "keep_alive",
+        "keep_alive_hint",
+        "length",
+        "lines",
+        "minor",
+        "nominated",
+        "reason",
+        "status",
+    )
+
+    def __init__(
+        self,
+        status: int,
+        reason: str,
+        minor: int,
+        lines: list[tuple[str, str]],
+        keep_alive: bool,
+        nominated: frozenset[str],
+        length: int | None,
+        chunked: bool,
+        encoded: bool,
+        keep_alive_hint: str,
+    ) -> None:
+        self.status: Final = status
+        self.reason: Final = reason
+        self.minor: Final = minor
+        self.lines: Final = lines
+        self.keep_alive: Final = keep_alive
+        self.nominated: Final = nominated
+        self.length: Final = length
+        self.chunked: Final = chunked
+        self.encoded: Final = encoded
+        self.keep_alive_hint: Final = keep_alive_hint
 
 
 def split_head(data: bytes | bytearray) -> int:
@@ -145,13 +218,22 @@ def _parse_lines(block: str) -> tuple[list[tuple[str, str]], dict[str, list[str]
     return lines, known
 
 
-class _Connection(NamedTuple):
+class _Connection:
     """What a Connection field says; ``nominated`` are the names that it declares hop-by-hop."""
 
-    close: bool
-    keep_alive: bool
-    upgrade: bool
-    nominated: frozenset[str]
+    __slots__ = ("close", "keep_alive", "nominated", "upgrade")
+
+    def __init__(
+        self,
+        close: bool,
+        keep_alive: bool,
+        upgrade: bool,
+        nominated: frozenset[str],
+    ) -> None:
+        self.close: Final = close
+        self.keep_alive: Final = keep_alive
+        self.upgrade: Final = upgrade
+        self.nominated: Final = nominated
 
 
 @lru_cache(maxsize=256)

@@ -71,7 +71,7 @@ def request_head(fields: Iterable[FieldLine], *, scheme: str, ended: bool) -> Re
     if ended and head.length:
         raise ClientError("a body is announced and there is none")
     if not ended and not announced and protocol is None:
-        return head._replace(length=CHUNKED)
+        return head.with_length(CHUNKED)
     return head
 
 

@@ -20,7 +20,6 @@ from outward.credentials import CredentialStore
 from outward.gateway.gateway import Gateway
 from outward.gateway.http2.connection import Http2Connection
 from outward.gateway.routes import TunnelRoute
-from outward.gateway.turn import Turn
 from outward.gateway.upstream import UpstreamConnection
 from tests.unit.gateway.test_idle import FakeJournal, FakeTransport
 from tests.unit.policy.conftest import make_policy
@@ -51,10 +50,11 @@ class Peer:
         self.journal = FakeJournal()
         store = CredentialStore({}, environment={})
         nobody = cast(Any, None)
-        self.gateway = Gateway(policy=self.policy, store=store, authority=nobody, journal=self.journal)
-        cast(Any, self.gateway).clock = lambda: self.now
         # A turn ends when the test says so.
-        cast(Any, self.gateway).turn = Turn(self.journal, self.gateway.complain, soon=lambda end: None)
+        self.gateway = Gateway(
+            policy=self.policy, store=store, authority=nobody, journal=self.journal, soon=lambda end: None
+        )
+        cast(Any, self.gateway).clock = lambda: self.now
         self.connection = Http2Connection(self.gateway, TunnelRoute("https", "a", 443, "a"), "default")
         self.transport = FakeTransport()
         self.encoder = Encoder()

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from outward.core import ClientError, UpstreamError
 from outward.gateway.http1 import CHUNKED, UNTIL_CLOSE, parse_request, response_framing
 from outward.gateway.http2.heads import FieldLine, field_list, request_head, response_head, trailer_section
+from tests.support.changed import values
 
 GOOD: list[FieldLine] = [
     (b":method", b"POST"),
@@ -269,7 +270,9 @@ def test_nothing_becomes_two_things(
     with contextlib.suppress(ClientError):
         head = request_head(given_fields, scheme="https", ended=ended)
         octets = head.text.encode("latin-1")
-        assert parse_request(octets)._replace(length=head.length) == head, "HTTP/1.1's parser takes it for the same"
+        assert values(parse_request(octets).with_length(head.length)) == values(head), (
+            "HTTP/1.1's parser takes it for the same"
+        )
         assert (head.method.encode(), head.target.encode()) == (method, path)
         sent = [field for field in fields if field[0] not in {b"host", b"cookie"}]
         shown = [(n.encode("latin-1"), v.encode("latin-1")) for n, _, v in head.fields]
