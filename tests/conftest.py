@@ -44,6 +44,7 @@ NEEDS: dict[str, Callable[[], bool]] = {
     "gemini": (CLIENTS / "gemini").exists,
     "node24": (CLIENTS / "node").exists,
     "npm24": (CLIENTS / "npm").exists,
+    "moto": (CLIENTS / "moto_server").exists,
     "python-clients": (CLIENTS / "httpx").exists,  # and requests
     "git-http-backend": lambda: Path("/usr/lib/git-core/git-http-backend").exists(),
     "secret-service": lambda: all(map(shutil.which, ("dbus-daemon", "gnome-keyring-daemon", "secret-tool"))),

@@ -94,6 +94,15 @@ class Kept:
         return None
 
     @property
+    def remaining(self) -> float:
+        """Seconds for which what was fetched is still good."""
+        return max(0.0, self._expires - time.monotonic())
+
+    def forget(self) -> None:
+        """What was fetched is no good any more, whatever it was said to be."""
+        self._fetched = None
+
+    @property
     def settled_until(self) -> float:
         """Until when :meth:`at_hand` gives the same and sets nothing off, on the monotonic clock."""
         return min(self._expires, self._ask_again)
@@ -105,8 +114,13 @@ class Kept:
             return ready
         import asyncio  # here: placeholders are made before there is a loop, and `outward run` has to start quickly
 
-        # Shielded: the one who waits may give up, the others still want the answer.
-        return await asyncio.shield(self._flight or self._take_off())
+        flight = self._flight or self._take_off()
+        # Not awaited itself: the one who waits may give up, the others still want the answer.
+        await asyncio.wait({flight})
+        error = flight.exception()
+        if error is None:
+            return flight.result()
+        raise error if isinstance(error, SecretUnavailable) else self._mistake(error)
 
     def _take_off(self) -> asyncio.Task[Fetched]:
         import asyncio  # here: see `get`
@@ -119,9 +133,13 @@ class Kept:
         self._flight = None
         error = None if flight.cancelled() else flight.exception()
         if error is not None and not isinstance(error, SecretUnavailable):
-            # Nobody may be waiting for it, and a mistake of ours must not go unseen.
+            # Of ours, or of a library: whoever needs the value is refused, and it must not go unseen.
+            self._failed(self._mistake(error))
             context = {"message": f"the source of secret {self._name!r} failed", "exception": error, "future": flight}
             flight.get_loop().call_exception_handler(context)
+
+    def _mistake(self, error: BaseException) -> SecretUnavailable:
+        return SecretUnavailable(self._name, f"its source failed in a way that is not foreseen: {type(error).__name__}")
 
     async def _fly(self) -> Fetched:
         import asyncio  # here: see `get`

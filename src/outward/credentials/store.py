@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from outward.core import NO_CALLER_PROXIES, Secret, SecretUnavailable
 from outward.credentials.kept import Kept, Lifetime
+from outward.credentials.parts import part_of
 from outward.credentials.sources import SOURCES, Outside
 
 if TYPE_CHECKING:
@@ -47,7 +48,6 @@ class CredentialStore:
         """
         self._specs: Final = specs
         self._environment: Final = environment
-        self._outside: Final = Outside(environment, self.get, self._share)
         # By what is asked for, which several secrets may be parts of; and what sources share, such as a log-in.
         self._kept: Final[dict[Hashable, Kept]] = {}
         self._secrets: Final[dict[str, Secret]] = {}
@@ -56,6 +56,7 @@ class CredentialStore:
         self.caller: Final[CallerProxies] = previous.caller if previous else caller
         for secret in self.caller.secrets:
             self._know(secret)
+        self._outside: Final = Outside(environment, self.get, self._share, self._forget, self.caller)
         self._given: Final = {secret.name: secret for secret in self.caller.secrets}
         known = placeholders or (previous.placeholders if previous else {})
         self.placeholders: Final[Mapping[str, str]] = MappingProxyType(
@@ -123,11 +124,16 @@ class CredentialStore:
         kept = self._kept.get(key)
         if kept is None:
             kept = self._kept[key] = Kept(name, fetch, Lifetime())
-        return await kept.get()
+        fetched = await kept.get()
+        return fetched if fetched.lifetime is None else fetched._replace(lifetime=kept.remaining)
+
+    def _forget(self, key: Hashable) -> None:
+        if (kept := self._kept.get(key)) is not None:
+            kept.forget()
 
     def _secret(self, spec: SecretSpec, fetched: Fetched) -> Secret:
         """The part of ``fetched`` that the secret is. Raises :class:`SecretUnavailable` if there is no such part."""
-        value = _part(spec, fetched.value)
+        value = part_of(spec.name, spec.part, fetched.value)
         known = self._secrets.get(spec.name)
         if known is not None and known.reveal() == value:
             return known
@@ -150,23 +156,6 @@ class CredentialStore:
             if value in text:
                 text = text.replace(value, f"[secret {name}]")
         return text
-
-
-def _part(spec: SecretSpec, value: bytes | Mapping[str, bytes]) -> bytes:
-    if isinstance(value, bytes):
-        if spec.part is not None:
-            raise SecretUnavailable(spec.name, f"the value has no fields, so none that is called {spec.part!r}")
-        part = value
-    else:
-        names = ", ".join(sorted(value)) or "none"
-        if spec.part is None:
-            raise SecretUnavailable(spec.name, "the value has several fields", hint=f"Name one of them: {names}.")
-        if spec.part not in value:
-            raise SecretUnavailable(spec.name, f"there is no field {spec.part!r}", hint=f"There are: {names}.")
-        part = value[spec.part]
-    if not part:
-        raise SecretUnavailable(spec.name, "the value is empty")
-    return part
 
 
 def _about(name: str, error: SecretUnavailable) -> SecretUnavailable:

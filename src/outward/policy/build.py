@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 from outward.core import Action, ClientError, Destination, Injection, OutwardError, Proxy, Rule, canonical_host
 from outward.policy.model import AgentSpec, Limits, SandboxSpec, SecretSpec, WorkspaceSpec
 from outward.policy.secret_fields import SOURCES
-from outward.policy.texts import FileName, SecretName
+from outward.policy.texts import FileName, PartName, SecretName
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +19,13 @@ if TYPE_CHECKING:
     from outward.policy.shapes import Reading, Value
 
 _NOT_WITH_PASSTHROUGH: Final = ("ask", "deny", "inject", "ca", "redact", "client_credentials")
+_VAULT_LOG_INS: Final = {
+    "role_id": {"approle"},
+    "secret_id": {"approle"},
+    "role": {"kubernetes"},
+    "jwt": {"kubernetes"},
+    "mount": {"approle", "kubernetes"},
+}
 _DEFAULT_PORT: Final = {"https": 443, "http": 80}
 
 
@@ -103,13 +110,29 @@ class Builder:
     def _secret(self, name: str, value: Value) -> SecretSpec:
         source = next(source for source in SOURCES if source in value.data)
         needs: dict[str, None] = {}
-        argument = self._plain(value.data[source], needs)
+        settings = value.data[source]
+        argument = self._plain(settings, needs)
         part = None
-        if isinstance(value.data[source].data, dict):
-            part = dict(argument).get("field")
-            argument = tuple(pair for pair in argument if pair[0] != "field")
+        if isinstance(settings.data, dict):
+            named = [key for key, item in settings.data.items() if isinstance(item.data, PartName)]
+            part = str(settings.get(named[0])) if named else None
+            argument = tuple(pair for pair in argument if pair[0] not in named)
+            self._check_settings(source, settings)
         options = {option: value.get(option) for option in ("ttl", "expose", "placeholder")}
         return SecretSpec(name, source, argument, part=part, needs=tuple(needs), **options)
+
+    def _check_settings(self, source: str, settings: Value) -> None:
+        """What the settings of a source mean together."""
+        here = self._place(None, settings)
+        given = settings.data.keys()
+        if source == "vault":
+            auth = settings.get("auth", "token")
+            needed = {"approle": "role_id", "kubernetes": "role"}.get(auth)
+            if needed is not None and needed not in given:
+                here.problem(f"the log-in by {auth} needs {needed!r}")
+            for key, allowed in _VAULT_LOG_INS.items():
+                if key in given and auth not in allowed:
+                    here.problem(f"{key!r} goes with auth: {' or '.join(sorted(allowed))}", found=f"auth: {auth}")
 
     def _plain(self, value: Value, needs: dict[str, None]) -> Any:
         """What a source is told: nothing but texts, numbers, paths and tuples of them. ``needs`` gets the secrets named."""

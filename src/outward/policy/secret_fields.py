@@ -9,14 +9,117 @@ from __future__ import annotations
 from typing import Final
 
 from outward.policy import texts
-from outward.policy.shapes import ByKind, Field, List, Record, Text
+from outward.policy.shapes import ByKind, Choice, Field, List, Number, Record, Text
 
 NAME: Final = Text("a name of letters, digits, - _ .", r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}")
 VARIABLE: Final = Text("the name of an environment variable", r"[A-Za-z_][A-Za-z0-9_]*", private=True)
 LINE: Final = Text("one line of text", parse=texts.plain_line)
 PATH: Final = Text("a path", parse=texts.file_name)
 DURATION: Final = Text("a duration such as 90s, 15m, 2h or 1d", r"[1-9][0-9]{0,8}[smhd]", texts.seconds)
+SERVICE: Final = Text("an address such as https://vault.corp.example:8200", r"https?://[^\x00-\x20/?#@%]+/?")
 ANOTHER: Final = NAME._replace(accepted="the name of another secret", parse=texts.SecretName)
+
+PART: Final = Text("the name of a field", r"[^\x00-\x1f]+", texts.PartName)
+LABEL: Final = Text("a name of letters, digits and -_./@:+=", r"[A-Za-z0-9\-_./@:+=]+")
+
+VAULT: Final = Record(
+    "vault",
+    {
+        "path": Field(
+            Text("a path of the API, such as secret/data/dev/github", r"[^\x00-\x20?#%]+", texts.api_path),
+            "where it is, as `vault read` takes it; with version 2 of the KV engine `data/` is after the mount",
+            required=True,
+        ),
+        "field": Field(PART, "field that is the value", required=True),
+        "version": Field(Number(1, 1 << 31), "version of a secret of the KV engine's version 2; default: the last"),
+        "address": Field(SERVICE, "address; default: `VAULT_ADDR`, else `https://127.0.0.1:8200`"),
+        "namespace": Field(LABEL, "namespace; default: `VAULT_NAMESPACE`"),
+        "ca": Field(PATH, "PEM file of a root to trust besides the system's; default: `VAULT_CACERT`"),
+        "auth": Field(
+            Choice(("token", "approle", "kubernetes")),
+            "log-in; default `token`: that of `VAULT_TOKEN` or `~/.vault-token`",
+        ),
+        "mount": Field(LABEL, "where the log-in is mounted; default: the name of `auth`"),
+        "role_id": Field(ANOTHER, "with `approle`: the secret that is the role's id"),
+        "secret_id": Field(ANOTHER, "with `approle`: the secret that is the secret id"),
+        "role": Field(LABEL, "with `kubernetes`: the role"),
+        "jwt": Field(PATH, "with `kubernetes`: the file with the token; default: that of the pod"),
+    },
+)
+
+AWS: Final = Record(
+    "aws",
+    {
+        "secret": Field(LABEL, "name or ARN of a secret of the Secrets Manager"),
+        "parameter": Field(LABEL, "name or ARN of a parameter of the Systems Manager"),
+        "field": Field(PART, "field of a value that is a JSON object; default: the whole value"),
+        "region": Field(LABEL, "region; default: that of `AWS_REGION` or the profile"),
+        "profile": Field(LABEL, "profile of the AWS configuration; default: `AWS_PROFILE`"),
+    },
+    one_of=("secret", "parameter"),
+)
+
+GCP: Final = Record(
+    "gcp",
+    {
+        "project": Field(LABEL, "project", required=True),
+        "secret": Field(LABEL, "name of a secret of the Secret Manager", required=True),
+        "version": Field(Text("a version, in quotes", LABEL.pattern), "version; default `latest`"),
+        "field": Field(PART, "field of a value that is a JSON object; default: the whole value"),
+    },
+)
+
+AZURE: Final = Record(
+    "azure",
+    {
+        "vault": Field(
+            Text("a name of a vault, or its address", r"[A-Za-z0-9-]+|https://[A-Za-z0-9.-]+/?"),
+            "name of the Key Vault, or its address `https://NAME.vault.azure.net`",
+            required=True,
+        ),
+        "secret": Field(LABEL, "name of the secret", required=True),
+        "version": Field(LABEL, "version; default: the last"),
+        "field": Field(PART, "field of a value that is a JSON object; default: the whole value"),
+        "auth": Field(
+            Choice(("client_secret", "workload_identity", "managed_identity", "cli")),
+            "log-in; default: by the `AZURE_…` variables that are set, else by `az`",
+        ),
+        "client_id": Field(LABEL, "who logs in; default: `AZURE_CLIENT_ID`, or the machine's only identity"),
+    },
+)
+
+BITWARDEN: Final = Record(
+    "bitwarden",
+    {
+        "item": Field(
+            Text("an id, or a text that one item alone has", r"[^\x00-\x1f\-][^\x00-\x1f]*"),
+            "item of the password manager, for `bw`",
+        ),
+        "secret": Field(
+            Text("the id of a secret", r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"),
+            "id of a secret of the Secrets Manager, for `bws`",
+        ),
+        "field": Field(
+            PART, "field of the item, or of a secret that is a JSON object; default: password, or the whole"
+        ),
+    },
+    one_of=("item", "secret"),
+)
+
+KUBERNETES: Final = Record(
+    "kubernetes",
+    {
+        "namespace": Field(LABEL, "namespace", required=True),
+        "secret": Field(LABEL, "name of the Secret", required=True),
+        "key": Field(PART, "key of its data", required=True),
+        "context": Field(
+            Text("a name of a context", r"[^\x00-\x1f]+"), "context of the kubeconfig; default: the current one"
+        ),
+        "kubeconfig": Field(
+            PATH, "kubeconfig; default: `KUBECONFIG`, else `~/.kube/config`, else the pod's own account"
+        ),
+    },
+)
 
 SOURCES: Final = {
     # By the key that names the source: those of this version.
@@ -41,6 +144,16 @@ SOURCES: Final = {
         ),
         "a name of `outward secret`; or an entry of the system keyring",
     ),
+    "vault": Field(VAULT, "HashiCorp Vault or OpenBao"),
+    "aws": Field(AWS, "AWS Secrets Manager, or a parameter of the Systems Manager"),
+    "gcp": Field(GCP, "Google Cloud Secret Manager"),
+    "azure": Field(AZURE, "Azure Key Vault"),
+    "onepassword": Field(
+        Text("a reference such as op://vault/item/field", r"op://[^\x00-\x1f]+"),
+        "reference to a field of 1Password, read by `op`",
+    ),
+    "bitwarden": Field(BITWARDEN, "Bitwarden's password manager (`bw`) or Secrets Manager (`bws`)"),
+    "kubernetes": Field(KUBERNETES, "Secret of a Kubernetes cluster"),
 }
 
 SECRET: Final = Record(

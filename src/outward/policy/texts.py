@@ -170,6 +170,12 @@ class SecretName(str):
     __slots__ = ()
 
 
+class PartName(str):
+    """The name of the part, of what a source gives, that a secret is."""
+
+    __slots__ = ()
+
+
 def file_name(text: str) -> FileName:
     """The name of a file: anything without NUL."""
     return FileName(argument(text))
@@ -179,4 +185,11 @@ def argument(text: str) -> str:
     """An argument of a command, or the name of a file: anything without NUL."""
     if not text or "\0" in text:
         raise ValueError("this must not be empty or hold a NUL")
+    return text
+
+
+def api_path(text: str) -> str:
+    """A path of an API without the slash at its beginning; nothing in it that a server could read in another way."""
+    if text.startswith("/") or any(segment in {"", ".", ".."} for segment in text.split("/")):
+        raise ValueError("this is a path without empty or dot segments, such as secret/data/dev/github")
     return text

@@ -270,6 +270,21 @@ def test_a_mistake_in_a_source_is_seen_though_nobody_waits(now: list[float]) -> 
     assert isinstance(seen, ZeroDivisionError)
 
 
+def test_a_mistake_in_a_source_is_a_refusal(now: list[float]) -> None:
+    async def story() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+        source = Source(100.0)
+        kept = Kept("key", source.fetch, Lifetime())
+        source.failure = ZeroDivisionError("ghp_test")
+        for _ in range(3):
+            with pytest.raises(SecretUnavailable, match="not foreseen: ZeroDivisionError") as caught:
+                await kept.get()
+            assert "ghp_test" not in str(caught.value)
+        assert source.asked == 1
+
+    asyncio.run(story())
+
+
 def test_what_blocks_does_so_in_a_thread_that_nobody_waits_for() -> None:
     import threading
 

@@ -30,6 +30,7 @@ BEYOND_SHAPES = re.compile(
     # Problems of fields together, of other files or of meanings that no pattern can express.
     "twice|one document|every host|passthrough|needs TLS|no secret|defined|sets '|cannot be (read:|told)|no certificate|"
     "registry's|no preset|uses itself|another user|'ex|not a host|star|address|ambiguous|no query|percent|dot segment|"
+    "needed to fetch|goes with|log-in by|empty or dot segments|"
     "printable|brace|go together|no TLS with|dialled directly|byte order|belongs|colon|no port|NUL|anchors|tags|merge"
 )
 

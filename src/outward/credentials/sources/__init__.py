@@ -14,13 +14,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from outward.core import NO_CALLER_PROXIES
 from outward.credentials.kept import Fetched
 from outward.credentials.sources import env, file
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable, Mapping
 
-    from outward.core import Secret
+    from outward.core import CallerProxies, Secret
     from outward.policy import SecretSpec
 
 
@@ -29,12 +30,15 @@ class Outside(NamedTuple):
 
     ``environment`` is the caller's. ``secret`` gives another secret of the policy by name, for those that need one to get
     theirs; the policy has seen to it that none needs itself. ``share`` keeps what several secrets are fetched with, such as
-    a log-in, under a key that nothing else has: it calls the function when there is none, or none that is still good.
+    a log-in, under a key that nothing else has: it calls the function when there is none, or none that is still good, and
+    gives it with the lifetime that is left; ``forget`` when a service does not take it any more. ``proxies`` are the caller's.
     """
 
     environment: Mapping[str, str]
     secret: Callable[[str], Awaitable[Secret]]
     share: Callable[[str, Hashable, Callable[[], Awaitable[Fetched]]], Awaitable[Fetched]]
+    forget: Callable[[Hashable], None]
+    proxies: CallerProxies = NO_CALLER_PROXIES
 
 
 class Source(NamedTuple):
@@ -64,5 +68,12 @@ SOURCES: Final[dict[str, Source]] = {
         Source("file", ttl=60.0, read=file.read),
         Source("command", ttl=900.0),
         Source("keyring", ttl=300.0),
+        Source("vault", ttl=300.0),
+        Source("aws", ttl=300.0),
+        Source("gcp", ttl=300.0),
+        Source("azure", ttl=300.0),
+        Source("onepassword", ttl=900.0),
+        Source("bitwarden", ttl=900.0),
+        Source("kubernetes", ttl=300.0),
     )
 }
