@@ -221,6 +221,21 @@ def _resolve_dot_segments(path: str) -> str:
     return "/" + "/".join(out)
 
 
+_NAME_ESCAPE: Final = re.compile(r"%([0-9A-Fa-f]{2})")
+_NAME_END: Final = re.compile(r"[\[\x00]")
+_NAME_BLANK: Final = re.compile(r"[ +.]")
+
+
+def folded_name(name: str) -> str:
+    """How a careless server might read the name of a query parameter or a cookie, as it stands there.
+
+    Escapes are decoded, letters lower-cased; as PHP has it, blanks and dots are underscores, leading blanks nothing, and an
+    index (``key[]``) is no part of the name. Different names may fold to one; nothing is ever sent in this form.
+    """
+    decoded = _NAME_ESCAPE.sub(lambda escape: chr(int(escape[1], 16)), name.replace("+", " ")).lstrip(" \t")
+    return _NAME_BLANK.sub("_", _NAME_END.split(decoded, maxsplit=1)[0]).lower()
+
+
 _QUERY: Final = re.compile(r"[\x21\x22\x24-\x5b\x5d-\x7e]*", re.ASCII)
 
 

@@ -45,18 +45,32 @@ class Injection:
     ``header``     ``name`` (lower-case), ``template`` with ``{secret}`` fields (``{github}`` alone when the
                    file said ``secret: github``)
     ``basic``      ``username``, one secret
+    ``query``      ``name`` of a parameter, one secret
+    ``cookie``     ``name`` of a cookie, one secret
     ``placeholder`` one secret, ``places`` in which its placeholder is swapped
     ============== ========================================================================================
 
     ``secrets`` names every secret that the form needs.
     """
 
-    form: Literal["header", "basic", "placeholder"]
+    form: Literal["header", "basic", "query", "cookie", "placeholder"]
     secrets: tuple[str, ...]
     name: str = ""
     template: str = ""
     username: str = ""
     places: frozenset[str] = frozenset()
+
+    @property
+    def sets(self) -> str | None:
+        """The lower-case name of the header that is written, if it is one. The client's own does not go out."""
+        match self.form:
+            case "header":
+                return self.name
+            case "basic":
+                return "authorization"
+            case "cookie":
+                return "cookie"
+        return None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

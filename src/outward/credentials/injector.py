@@ -9,7 +9,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
-from outward.credentials.forms import basic, header, placeholder
+from outward.core.canonical import folded_name
+from outward.credentials.forms import basic, cookie, header, placeholder, query
 from outward.credentials.forms.header import header_text
 from outward.credentials.scrub import Scrubber
 
@@ -48,14 +49,20 @@ class Injector:
             for i in destination.inject
             if i.form == "placeholder"
         }
-        self.sets: Final = frozenset(
-            "authorization" if i.form == "basic" else i.name for i in destination.inject if i.form in _RENDERERS
+        self.sets: Final = frozenset(i.sets for i in destination.inject if i.sets is not None)
+        self._parameters: Final = frozenset(folded_name(i.name) for i in destination.inject if i.form == "query")
+        self._cookies: Final = frozenset(folded_name(i.name) for i in destination.inject if i.form == "cookie")
+        self._keeps_cookies: Final = bool(self._cookies) and destination.client_credentials == "pass"
+        self._in_query: Final = tuple(
+            (query.spellings(text), name) for text, (name, places) in self._swapped.items() if "query" in places
         )
         stripped = CLIENT_CREDENTIALS if destination.client_credentials == "strip" else frozenset[str]()
         self.removes: Final = stripped | self.sets
         self._fresh_until = 0.0 if self.secrets else float("inf")
         self._values: dict[str, Secret] = {}
         self._lines: tuple[tuple[str, str], ...] = ()
+        self._query = ""
+        self._cookie = ""
         self._scrubber: Scrubber | None = None
 
     def ready(self) -> bool:
@@ -82,7 +89,13 @@ class Injector:
             await self._store.get(name)
 
     def _render(self, values: dict[str, Secret]) -> None:
-        self._lines = tuple(_RENDERERS[i.form](i, values) for i in self._injections if i.form in _RENDERERS)
+        injections = self._injections
+        lines = [_RENDERERS[i.form](i, values) for i in injections if i.form in _RENDERERS]
+        self._cookie = "; ".join(cookie.render(i.name, values[i.secrets[0]]) for i in injections if i.form == "cookie")
+        if self._cookie and not self._keeps_cookies:
+            lines.append(("cookie", self._cookie))
+        self._lines = tuple(lines)
+        self._query = "&".join(query.render(i.name, values[i.secrets[0]]) for i in injections if i.form == "query")
         for secret in values.values():
             header_text(secret)  # whatever the form: a value that cannot stand in a header is refused now
         if self._redact:
@@ -94,6 +107,22 @@ class Injector:
     def lines(self) -> Sequence[tuple[str, str]]:
         """The header lines to add, valid after :meth:`ready`."""
         return self._lines
+
+    def cookies(self, sent: str) -> str | None:
+        """The cookies to send, where those of the client (``sent``) may stand beside ours; else they are in ``lines``."""
+        if not self._keeps_cookies:
+            return None
+        others = cookie.without(sent, self._cookies)
+        return f"{self._cookie}; {others}" if others else self._cookie
+
+    def query(self, sent: str) -> str:
+        """The query to send, instead of the client's: our parameters in it and none of the client's with their names."""
+        if self._in_query and sent:
+            sent = query.swapped(sent, [(each, self._values[name].reveal()) for each, name in self._in_query])
+        if not self._parameters:
+            return sent
+        others = query.without(sent, self._parameters)
+        return f"{others}&{self._query}" if others else self._query
 
     @property
     def scrubber(self) -> Scrubber | None:

@@ -54,15 +54,20 @@ def request_lines(head: RequestHead, injector: Injector, forwarding: Forwarding 
     removes, nominated = injector.removes, head.nominated
     identity = injector.scrubber is not None or (forwarding is not None and forwarding.scrubs)
     swaps = injector.mentioned(head.text, head.authorization)
+    cookies: list[str] = []
     for key, name, value in head.fields:
         if key in NOT_FORWARDED or key in nominated:
             continue
         swapped = injector.swap(key, value) if swaps else None
-        if swapped is not None and key not in injector.sets:
+        if key == "cookie" and key in injector.sets:
+            cookies.append(value if swapped is None else swapped)
+        elif swapped is not None and key not in injector.sets:
             out.append(f"{name}: {swapped}")
         elif key not in removes and not (identity and key in _CODINGS):
             out.append(f"{name}: {value}")
     out.extend(f"{name}: {value}" for name, value in injector.lines)
+    if (joined := injector.cookies("; ".join(cookies))) is not None:
+        out.append(f"cookie: {joined}")
     if forwarding is not None:
         out.extend(f"{name}: {value}" for name, value in forwarding.lines)
     if identity:
@@ -73,11 +78,11 @@ def request_lines(head: RequestHead, injector: Injector, forwarding: Forwarding 
 def request_head(
     head: RequestHead, request: Request, injector: Injector, forwarding: Forwarding | None = None
 ) -> bytes:
-    """The head that is sent upstream over HTTP/1.1: the canonical path, our Host, :func:`request_lines`.
+    """The head that is sent upstream over HTTP/1.1: the canonical path, the query, our Host, :func:`request_lines`.
 
     With ``forwarding`` it is for a proxy, which the target tells where to send it (RFC 9112 §3.2.2).
     """
-    path, query = request.path, request.query
+    path, query = request.path, injector.query(request.query)
     host = authority(request.host, request.port, request.scheme)
     target = path if forwarding is None else f"{request.scheme}://{host}{path}"
     out = [

@@ -7,12 +7,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from outward.core import Action, ClientError, Destination, Injection, OutwardError, Proxy, Rule, canonical_host
+from outward.core.canonical import folded_name
 from outward.policy.model import AgentSpec, Limits, SandboxSpec, SecretSpec, WorkspaceSpec
 from outward.policy.secret_fields import SOURCES
 from outward.policy.texts import FileName, PartName, SecretName
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from outward.policy.model import Registries
@@ -167,7 +168,9 @@ class Builder:
         }
         for scheme, host, port in self._places(value):
             name = value.get("name", host)
-            yield Destination(name, host, port, scheme, tuple(_rules(name, value)), **settings)  # type: ignore[arg-type]
+            rules = tuple(_rules(name, value))
+            self._check_matched(value, rules, settings["inject"])
+            yield Destination(name, host, port, scheme, rules, **settings)  # type: ignore[arg-type]
             if scheme == "http" and settings["inject"]:
                 self._parts.warnings.append(f"destination {name!r}: secrets go to http://{host} unencrypted")
 
@@ -237,16 +240,23 @@ class Builder:
 
     def _injections(self, value: Value) -> tuple[Injection, ...]:
         injections: list[Injection] = []
-        headers: set[str] = set()
+        written: set[str] = set()
         for item in value.get("inject", ()):
             injection = self._injection(item)
-            sets = injection.name if injection.form == "header" else "authorization"
-            if injection.form != "placeholder":
-                if sets in headers:
-                    self._place(None, item).problem(f"another injection of this destination sets {sets!r} already")
-                headers.add(sets)
+            for thing in _written(injection, injections) & written:
+                self._place(None, item).problem(f"another injection of this destination sets {thing} already")
+            written |= _written(injection, injections)
             injections.append(injection)
         return tuple(injections)
+
+    def _check_matched(self, value: Value, rules: tuple[Rule, ...], injections: tuple[Injection, ...]) -> None:
+        """What a rule looks at is what is sent: not replaced afterwards."""
+        replaced = {folded_name(injection.name) for injection in injections if injection.form == "query"}
+        for rule in rules:
+            for name, _ in rule.query:
+                if folded_name(name) in replaced:
+                    problem = f"{rule.name!r} looks at the parameter {name!r}, which `inject` replaces"
+                    self._place(None, value.data["inject"]).problem(problem)
 
     def _injection(self, item: Value) -> Injection:
         if "placeholder" in item.data:
@@ -266,6 +276,10 @@ class Builder:
             return Injection("header", names, name=item.get("header"), template=text)
         secret = item.get("secret")
         self._refer(secret, item.data["secret"])
+        if "query" in item.data:
+            return Injection("query", (secret,), name=item.get("query"))
+        if "cookie" in item.data:
+            return Injection("cookie", (secret,), name=item.get("cookie"))
         return Injection("header", (secret,), name=item.get("header"), template=f"{{{secret}}}")
 
     def _certificate(self, value: Value | None) -> str | None:
@@ -313,6 +327,17 @@ def _texts(value: Value, key: str) -> tuple[str, ...]:
 def _set_variables(env: Value | None) -> Mapping[str, str]:
     given = env.get("set", {}) if env is not None else {}
     return MappingProxyType({name: item.data for name, item in given.items()})
+
+
+def _written(injection: Injection, others: Sequence[Injection]) -> set[str]:
+    """What an injection puts into a request, and no other can put there as well. Cookies share a header among them."""
+    if injection.form == "query":
+        return {f"the parameter {folded_name(injection.name)!r}"}
+    if injection.form == "cookie" and all(other.form == "cookie" for other in others if other.sets == "cookie"):
+        return {f"the cookie {folded_name(injection.name)!r}"}
+    if injection.sets == "cookie":
+        return {"'cookie'", *(f"the cookie {folded_name(other.name)!r}" for other in others if other.form == "cookie")}
+    return set() if injection.sets is None else {repr(injection.sets)}
 
 
 def _rules(name: str, value: Value) -> Iterator[Rule]:

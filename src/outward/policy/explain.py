@@ -78,11 +78,13 @@ def _form(injection: Injection) -> str:
     (secret,) = injection.secrets
     if injection.form == "basic":
         return f"basic authentication as {injection.username!r} with {{{secret}}}"
+    if injection.form in {"query", "cookie"}:
+        return f"{injection.form} {injection.name}={{{secret}}}"
     return f"placeholder of {{{secret}}} in {' and '.join(sorted(injection.places))}"
 
 
 def _removed(destination: Destination, client_credentials: AbstractSet[str]) -> tuple[str, ...]:
-    sets = {i.name if i.form == "header" else "authorization" for i in destination.inject if i.form != "placeholder"}
+    sets = {injection.sets for injection in destination.inject if injection.sets is not None}
     stripped = client_credentials if destination.client_credentials == "strip" else frozenset[str]()
     return tuple(sorted(stripped | sets))
 

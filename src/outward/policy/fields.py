@@ -87,11 +87,34 @@ INJECT: Final = ByKey(
                 "placeholder": Field(
                     NAME, "secret whose placeholder is swapped where the client put it", required=True
                 ),
-                "in": Field(List(Choice(("header", "basic")), least=1), "where it is swapped; default: both"),
+                "in": Field(
+                    List(Choice(("header", "basic", "query")), least=1),
+                    "where it is swapped; default: header and basic",
+                ),
+            },
+        ),
+        "query": Record(
+            "an injection",
+            {
+                "query": Field(
+                    Text("the name of a parameter", r"[!-~]+", texts.named),
+                    "parameter of the query that is set, instead of any that the client sends",
+                    required=True,
+                ),
+                "secret": Field(NAME, "secret that is its value", required=True),
+            },
+        ),
+        "cookie": Record(
+            "an injection",
+            {
+                "cookie": Field(
+                    Text("the name of a cookie", texts.FIELD_NAME, texts.named), "cookie that is set", required=True
+                ),
+                "secret": Field(NAME, "secret that is its value", required=True),
             },
         ),
     },
-    later=frozenset({"query", "sigv4"}),
+    later=frozenset({"sigv4"}),
 )
 
 PROXY_URL: Final = r"(?:http|https|socks5|socks5h)://(?:[^/?#\s]*@)?[^/?#@\s]+/?"

@@ -11,6 +11,7 @@ from ipaddress import ip_address, ip_network
 from typing import Final, Literal
 
 from outward.core import canonical_authority, canonical_host
+from outward.core.canonical import folded_name
 from outward.core.proxy import ProxyAddress, parse_proxy_url
 from outward.policy.globs import canonical_glob
 
@@ -125,6 +126,13 @@ def injected_header(text: str) -> str:
     if name in _OURS:
         raise ValueError(f"the header {name} belongs to the connection and cannot be injected")
     return name
+
+
+def named(text: str) -> str:
+    """The name of a parameter or a cookie, as it is; one that no server can tell from others is refused."""
+    if any(sign in text for sign in "%[+") or not folded_name(text).strip("_"):
+        raise ValueError("this is a name without percent signs, plus signs and brackets")
+    return text
 
 
 def matched_header(text: str) -> str:

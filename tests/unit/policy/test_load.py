@@ -228,10 +228,34 @@ MISTAKES = {
         wrapped("{host: a.b, inject: [{header: x, secret: key, placeholder: key}]}"),
         4, 26, "destinations[0].inject[0]", "exactly one form", "header and placeholder", "",
     ),
-    "later form": (wrapped("{host: a.b, inject: [{query: k, secret: key}]}"), 4, 26, "destinations[0].inject[0]", "not available", "", ""),
+    "later form": (wrapped("{host: a.b, inject: [{sigv4: {access_key: key}}]}"), 4, 26, "destinations[0].inject[0]", "not available", "", ""),
+    "parameter twice": (
+        wrapped("{host: a.b, inject: [{query: api.key, secret: key}, {query: API_KEY, secret: key}]}"),
+        4, 57, "destinations[0].inject[1]", "sets the parameter 'api_key' already", "", "",
+    ),
+    "parameter spelt": (
+        wrapped('{host: a.b, inject: [{query: "k%65y", secret: key}]}'),
+        4, 34, "destinations[0].inject[0].query", "percent", "", "",
+    ),
+    "cookie twice": (
+        wrapped("{host: a.b, inject: [{cookie: sid, secret: key}, {cookie: SID, secret: key}]}"),
+        4, 54, "destinations[0].inject[1]", "sets the cookie 'sid' already", "", "",
+    ),
+    "cookie and header": (
+        wrapped("{host: a.b, inject: [{cookie: sid, secret: key}, {header: Cookie, secret: key}]}"),
+        4, 54, "destinations[0].inject[1]", "sets the cookie 'sid' already", "", "",
+    ),
+    "header and cookie": (
+        wrapped("{host: a.b, inject: [{header: Cookie, secret: key}, {cookie: sid, secret: key}]}"),
+        4, 57, "destinations[0].inject[1]", "sets 'cookie' already", "", "",
+    ),
+    "parameter that a rule looks at": (
+        wrapped("{host: a.b, allow: [{methods: [GET], path: /a, query: {Key: x}}], inject: [{query: key, secret: key}]}"),
+        4, 79, "destinations[0].inject", "looks at the parameter 'Key'", "", "",
+    ),
     "later place": (
-        wrapped("{host: a.b, inject: [{placeholder: key, in: [body]}]}"),
-        4, 50, "destinations[0].inject[0].in[0]", "", "'body'", "header | basic",
+        wrapped("{host: a.b, inject: [{placeholder: key, in: [path]}]}"),
+        4, 50, "destinations[0].inject[0].in[0]", "", "'path'", "header | basic | query",
     ),
     "secret and value": (
         wrapped('{host: a.b, inject: [{header: x, secret: key, value: "{key}"}]}'),

@@ -1,5 +1,5 @@
 """One module a form: how a value is put into a request.
 
-``header`` and ``basic`` give header lines that replace what the client sent. ``placeholder`` swaps the placeholder where
-the client put it.
+``header`` and ``basic`` give header lines, ``cookie`` a cookie and ``query`` a parameter, each instead of what the client
+sent there. ``placeholder`` swaps the placeholder where the client put it.
 """

@@ -98,7 +98,8 @@ def request_fields(head: RequestHead, request: Request, injector: Injector) -> l
     None of it enters the table of the compression: a credential in there could be guessed at by the size of what follows
     (RFC 7541 §7.1), and the table would be as large as the server says.
     """
-    target = f"{request.path}?{request.query}" if request.query else request.path
+    query = injector.query(request.query)
+    target = f"{request.path}?{query}" if query else request.path
     fields = [
         (b":method", request.method.encode()),
         (b":scheme", request.scheme.encode()),

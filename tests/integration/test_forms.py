@@ -1,0 +1,124 @@
+"""Each form of injection through the real gateway, from clients of HTTP/1.1 and HTTP/2, to a server that sees it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import pytest
+
+from tests.support.http2 import http2
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.support.serve import Serve
+    from tests.support.upstream import Upstream
+
+KEY = "sk-test-REAL/0123456789+abcdefghij="
+STAND_IN = "sk-test-FAKE/9876543210+jihgfedcba="
+
+POLICY = """
+secrets:
+  key: {{env: KEY, placeholder: "{stand_in}"}}
+  sid: {{env: SID, placeholder: "session-placeholder"}}
+destinations:
+  - host: api.test
+    connect_to: 127.0.0.1:{port}
+    ca: CA
+    allow: ["* /**"]
+    inject: [{inject}]
+    {more}
+"""
+
+
+@pytest.fixture
+def start(serve: Callable[..., Serve], upstream: Callable[..., Upstream]) -> Callable[..., tuple[Serve, Upstream]]:
+    def begin(*inject: str, more: str = "") -> tuple[Serve, Upstream]:
+        server = upstream("api.test")
+        text = POLICY.format(port=server.port, inject=", ".join(inject), more=more, stand_in=STAND_IN)
+        return serve(text, env={"KEY": KEY, "SID": "REAL-session-0123456789"}), server
+
+    return begin
+
+
+def test_a_parameter_is_ours_whatever_the_client_sends(start: Callable[..., tuple[Serve, Upstream]]) -> None:
+    gateway, server = start("{query: key, secret: key}")
+    answers = [
+        gateway.get("api.test", path)
+        for path in ("/a", "/a?b=1", "/a?b=1&key=mine", "/a?%6Bey=mine&b=1", "/a?b=1;KEY[]=mine")
+    ]
+    ours = f"key={quote(KEY, safe='')}"
+    assert [seen.target for seen in server.seen] == [f"/a?{ours}", *[f"/a?b=1&{ours}"] * 4]
+    assert all(answer.status == 200 for answer in answers)
+    assert "mine" not in str([seen.target for seen in server.seen])
+    journal = str(gateway.journal())
+    assert KEY not in journal
+    assert quote(KEY, safe="") not in journal
+
+
+def test_without_the_form_the_clients_own_parameter_goes_out(start: Callable[..., tuple[Serve, Upstream]]) -> None:
+    gateway, server = start("{header: x-api-key, secret: key}")
+    gateway.get("api.test", "/a?key=mine")
+    assert server.seen[0].target == "/a?key=mine"
+
+
+def test_a_placeholder_in_the_query_is_swapped_where_it_is_bound(
+    start: Callable[..., tuple[Serve, Upstream]],
+) -> None:
+    gateway, server = start("{placeholder: key, in: [query]}")
+    escaped = quote(STAND_IN, safe="")
+    gateway.get("api.test", f"/a?x=1&token={escaped}&y=+2", f"x-note: {STAND_IN}\r\n")
+    (seen,) = server.seen
+    assert seen.target == f"/a?x=1&token={quote(KEY, safe='')}&y=+2"
+    assert seen["x-note"] == STAND_IN, "a header is none of its places"
+
+
+def test_a_placeholder_in_the_query_stays_where_only_headers_are_bound(
+    start: Callable[..., tuple[Serve, Upstream]],
+) -> None:
+    gateway, server = start("{placeholder: key}")
+    escaped = quote(STAND_IN, safe="")
+    gateway.get("api.test", f"/a?token={escaped}", f"x-note: {STAND_IN}\r\n")
+    (seen,) = server.seen
+    assert seen.target == f"/a?token={escaped}"
+    assert seen["x-note"] == KEY
+
+
+def test_a_cookie_replaces_all_of_the_clients(start: Callable[..., tuple[Serve, Upstream]]) -> None:
+    gateway, server = start("{cookie: sid, secret: sid}")
+    gateway.get("api.test", "/a", "cookie: theme=dark; sid=mine\r\nCookie: sid=again\r\n")
+    gateway.get("api.test", "/a")
+    assert [seen.all("cookie") for seen in server.seen] == [["sid=REAL-session-0123456789"]] * 2
+
+
+def test_the_clients_other_cookies_pass_where_its_credentials_do(
+    start: Callable[..., tuple[Serve, Upstream]],
+) -> None:
+    gateway, server = start("{cookie: sid, secret: sid}", more="client_credentials: pass")
+    gateway.get("api.test", "/a", "cookie: theme=dark; sid=mine\r\n")
+    assert server.seen[0].all("cookie") == ["sid=REAL-session-0123456789; theme=dark"]
+
+
+def test_a_client_of_http2_gets_the_same(start: Callable[..., tuple[Serve, Upstream]]) -> None:
+    gateway, server = start("{cookie: sid, secret: sid}", "{query: key, secret: key}")
+    with http2(gateway, "api.test") as client:
+        assert client.request("GET", "/a?b=1&key=mine", ("cookie", "sid=mine"), ("cookie", "theme=dark")).status == 200
+    (seen,) = server.seen
+    assert seen.target == f"/a?b=1&key={quote(KEY, safe='')}"
+    assert seen.all("cookie") == ["sid=REAL-session-0123456789"]
+
+
+def test_several_credentials_in_one_request(start: Callable[..., tuple[Serve, Upstream]]) -> None:
+    gateway, server = start(
+        "{cookie: sid, secret: sid}",
+        "{query: key, secret: key}",
+        "{header: x-api-key, secret: key}",
+        '{header: authorization, value: "Bearer {key}"}',
+        "{placeholder: sid}",
+    )
+    gateway.get("api.test", "/a", "x-session: session-placeholder\r\n")
+    (seen,) = server.seen
+    assert seen.target == f"/a?key={quote(KEY, safe='')}"
+    assert (seen["x-api-key"], seen["authorization"]) == (KEY, f"Bearer {KEY}")
+    assert (seen["cookie"], seen["x-session"]) == ("sid=REAL-session-0123456789", "REAL-session-0123456789")
