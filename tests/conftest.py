@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import subprocess
 from functools import cache
@@ -34,6 +35,12 @@ def _on_path(name: str) -> Callable[[], bool]:
     return lambda: shutil.which(name) is not None
 
 
+def _core_dumps() -> bool:
+    """Whether a process that crashes leaves its memory where it stands."""
+    pattern = Path("/proc/sys/kernel/core_pattern").read_text().strip()
+    return pattern.startswith("core") and resource.getrlimit(resource.RLIMIT_CORE)[1] == resource.RLIM_INFINITY
+
+
 NEEDS: dict[str, Callable[[], bool]] = {
     # What a test may need of the machine, and how to find out. Anything not listed is a program on PATH.
     "bubblewrap": lambda: shutil.which("bwrap") is not None and _user_namespaces(),
@@ -48,6 +55,7 @@ NEEDS: dict[str, Callable[[], bool]] = {
     "python-clients": (CLIENTS / "httpx").exists,  # and requests
     "git-http-backend": lambda: Path("/usr/lib/git-core/git-http-backend").exists(),
     "secret-service": lambda: all(map(shutil.which, ("dbus-daemon", "gnome-keyring-daemon", "secret-tool"))),
+    "core-dumps": _core_dumps,
     "ipv6": lambda: Path("/proc/net/if_inet6").exists(),
 }
 

@@ -11,7 +11,7 @@ from tests.support.serve import Serve
 from tests.support.upstream import Handler, Upstream, echo
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 
@@ -47,10 +47,10 @@ def serve(tmp_path: Path, ca_file: Path) -> Iterator[Callable[..., Serve]]:
     """Starts gateways; ``CA`` in the policy's text becomes the servers' authority."""
     started: list[Serve] = []
 
-    def start(policy: str, *arguments: str, env: dict[str, str] | None = None) -> Serve:
+    def start(policy: str, *arguments: str, env: dict[str, str] | None = None, enter: Sequence[str] = ()) -> Serve:
         directory = tmp_path / f"gateway{len(started)}"
         directory.mkdir(mode=0o700)
-        gateway = Serve(directory, policy.replace("CA", str(ca_file)), *arguments, env=env)
+        gateway = Serve(directory, policy.replace("CA", str(ca_file)), *arguments, env=env, enter=enter)
         started.append(gateway)
         return gateway
 

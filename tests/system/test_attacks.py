@@ -165,6 +165,18 @@ class TestSecrets:
         assert with_secret.inside("mv deploy other; cat other/server.key").stdout == ""
         assert SECRET in env.read_text()
 
+    def test_what_opens_the_kept_secrets_is_out_of_view_wherever_it_is(self, caller):
+        """A passphrase and a key file in the workspace, where nobody should have put them."""
+        passphrase = caller.file(caller.workspace / "passphrase", SECRET)
+        caller.environment["OUTWARD_PASSPHRASE_FILE"] = str(passphrase)
+        assert caller.outward("secret", "init", "--key-file", str(caller.workspace / "opens")).returncode == 0
+        key = (caller.workspace / "opens").read_text()
+        inside = caller.inside("cat passphrase opens; echo; cat -- * | wc -c; echo $OUTWARD_PASSPHRASE_FILE").stdout
+        assert SECRET not in inside
+        assert key.strip() not in inside
+        caller.file(caller.workspace / "beside", key)
+        assert key.strip() in caller.inside("cat beside").stdout, "another file is in view"
+
     def test_state_key_and_journal_are_out_of_view(self, with_secret):
         with_secret.inside("true")
         key = next((with_secret.state / "pki").glob("*key*"))

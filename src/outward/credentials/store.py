@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote
 
 from outward.core import NO_CALLER_PROXIES, Secret, SecretUnavailable
 from outward.credentials.kept import Kept, Lifetime
@@ -151,7 +152,14 @@ class CredentialStore:
             del self._known[text]
 
     def mask(self, text: str) -> str:
-        """``text`` without any value that has been fetched so far, for the journal and for messages."""
+        """``text`` without any value that has been fetched so far, for the journal and for messages.
+
+        Also without a value of which some characters are percent-encoded, as in paths: then it is shown decoded.
+        """
+        if "%" in text:
+            plain = unquote(text, encoding="latin-1")
+            if any(value in plain and value not in text for value in self._known):
+                text = plain
         for value, name in self._known.items():
             if value in text:
                 text = text.replace(value, f"[secret {name}]")

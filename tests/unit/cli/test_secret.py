@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import os
-import pty
-import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
@@ -16,17 +14,17 @@ import pytest
 
 from outward.audit import Journal
 from outward.cli.home import state_directory
+from outward.cli.main import main
+from outward.credentials.local import unlocking
 from outward.credentials.local.place import default_key_file, state_root
 from tests.support.changed import changed
 from tests.unit.audit.conftest import START
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from pathlib import Path
 
 VALUE = "ghp_test+0123456789/abcdef="
 PASSPHRASE = "correct horse battery"
-MAIN = "from outward.cli import main; main()"
-LIMIT = 60
 
 
 class Ended(NamedTuple):
@@ -36,54 +34,32 @@ class Ended(NamedTuple):
 
 
 class Person:
-    """Somebody without a keyring, and without a terminal unless they use one."""
+    """Somebody without a keyring and without a terminal. ``outward`` is run in this process, as one that has opened nothing."""
 
-    def __init__(self, home: Path) -> None:
-        home.mkdir(exist_ok=True)
+    def __init__(self, home: Path, patch: pytest.MonkeyPatch, capture: pytest.CaptureFixture[str]) -> None:
+        home.mkdir()
         self.home = home
         self.state = home / "state"
         self.environment = {"HOME": str(home), "OUTWARD_HOME": str(self.state), "PATH": os.environ["PATH"]}
+        self._patch = patch
+        self._capture = capture
 
-    def outward(self, *words: str, given: str = "", inherit: Sequence[int] = ()) -> Ended:
-        result = subprocess.run(
-            [sys.executable, "-c", MAIN, *words],
-            input=given,
-            env=self.environment,
-            cwd=self.home,
-            capture_output=True,
-            text=True,
-            timeout=LIMIT,
-            start_new_session=True,
-            pass_fds=inherit,
-        )
-        return Ended(result.returncode, result.stdout, result.stderr)
-
-    def at_a_terminal(self, *words: str, answers: Sequence[tuple[str, str]], given: str | None = None) -> Ended:
-        """``answers`` are what is typed when a text has appeared. ``given`` is standard input, if not the terminal."""
-        pid, terminal = pty.fork()
-        if pid == 0:
-            if given is not None:
-                reading, writing = os.pipe()
-                os.write(writing, given.encode())
-                os.close(writing)
-                os.dup2(reading, 0)
-            os.chdir(self.home)
-            os.execve(sys.executable, [sys.executable, "-c", MAIN, *words], self.environment)  # noqa: S606
-        shown, waiting, seen = "", list(answers), 0
-        while True:
-            try:
-                piece = os.read(terminal, 4096).decode()
-            except OSError:
-                break
-            shown += piece
-            if waiting and waiting[0][0] in shown[seen:]:
-                seen = len(shown)
-                # The echo is turned off before the question is asked.
-                os.write(terminal, waiting.pop(0)[1].encode() + b"\n")
-        os.close(terminal)
-        _, status = os.waitpid(pid, 0)
-        assert not waiting, f"never asked for {waiting[0][0]!r}: {shown}"
-        return Ended(os.waitstatus_to_exitcode(status), shown, "")
+    def outward(self, *words: str, given: str = "") -> Ended:
+        self._capture.readouterr()
+        with self._patch.context() as patch:
+            for name in os.environ.keys() - self.environment.keys():
+                patch.delenv(name)
+            for name, value in self.environment.items():
+                patch.setenv(name, value)
+            patch.chdir(self.home)
+            patch.setattr(unlocking, "_keys", {})
+            patch.setattr("outward.cli.secret.conceal", lambda: None)
+            patch.setattr("outward.cli.asking.has_terminal", lambda: False)
+            patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given.encode())))
+            patch.setattr(sys, "argv", ["outward", *words])
+            with pytest.raises(SystemExit) as ended:
+                main()
+        return Ended(int(ended.value.code or 0), *self._capture.readouterr())
 
     def policy(self, text: str) -> None:
         file = self.home / ".config" / "outward" / "policy.yaml"
@@ -93,8 +69,8 @@ class Person:
 
 
 @pytest.fixture
-def person(tmp_path: Path) -> Person:
-    return Person(tmp_path / "person")
+def person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Person:
+    return Person(tmp_path / "person", monkeypatch, capsys)
 
 
 @pytest.fixture
@@ -194,24 +170,6 @@ class TestPassphrase:
         assert "init --key-file" in result.errors
         assert not (person.state / "secrets" / "encrypted").exists()
 
-    def test_at_a_terminal(self, person: Person) -> None:
-        new = [("New passphrase", "short"), ("New passphrase", PASSPHRASE), ("again", PASSPHRASE + "x")]
-        new += [("New passphrase", PASSPHRASE), ("again", PASSPHRASE)]
-        result = person.at_a_terminal("secret", "set", "github", answers=[("Value of github", VALUE), *new])
-        assert result.status == 0, result.output
-        assert VALUE not in result.output
-        assert PASSPHRASE not in result.output
-        again = [("Passphrase", "wrong horse"), ("Passphrase", PASSPHRASE)]
-        result = person.at_a_terminal("secret", "set", "other", answers=again, given="value")
-        assert result.status == 0, result.output
-        assert "does not open" in result.output
-        assert person.outward("secret", "list").output.count("encrypted file") == 2, "no passphrase is needed for it"
-        result = person.at_a_terminal(
-            "secret", "test", "github", answers=[("Passphrase", f"wrong{n}") for n in range(3)]
-        )
-        assert result.status == 1
-        assert "does not open" in result.output
-
     def test_from_a_file_or_a_descriptor(self, person: Person) -> None:
         file = person.home / "passphrase"
         file.write_text(PASSPHRASE + "\n")
@@ -223,7 +181,7 @@ class TestPassphrase:
         os.write(writing, PASSPHRASE.encode())
         os.close(writing)
         told = ("secret", "test", "github", "--passphrase-file", f"/dev/fd/{reading}")
-        assert person.outward(*told, inherit=[reading]).status == 0
+        assert person.outward(*told).status == 0
         os.close(reading)
         file.write_text("another\n")
         result = person.outward("secret", "test", "github")
@@ -327,22 +285,3 @@ def test_the_state_directory_is_where_the_other_verbs_have_it(monkeypatch: pytes
         if value is not None:
             monkeypatch.setenv("OUTWARD_HOME", value)
         assert state_root(os.environ) == state_directory()
-
-
-def test_others_of_the_same_user_cannot_look_into_it(person: Person) -> None:
-    """While ``outward secret`` has a value; a process that is not concealed shows everything."""
-    script = "import sys; from outward.credentials.memory import conceal\nif sys.argv[1:]: conceal()\nprint(flush=True); input()"
-    owners = []
-    for argument in ([], ["concealed"]):
-        with subprocess.Popen(
-            [sys.executable, "-c", script, *argument],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            user=61234 if os.geteuid() == 0 else None,
-            env=person.environment,
-        ) as process:
-            assert process.stdout is not None
-            process.stdout.readline()
-            owners.append(Path(f"/proc/{process.pid}/environ").stat().st_uid)
-            process.kill()
-    assert owners == [61234 if os.geteuid() == 0 else os.geteuid(), 0]

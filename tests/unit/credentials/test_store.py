@@ -213,6 +213,8 @@ def test_known_values_are_masked() -> None:
     assert store.mask("/a/value-1") == "/a/value-1", "not known before it was fetched"
     asyncio.run(store.get("key"))
     assert store.mask("/a/value-1") == "/a/[secret key]"
+    assert store.mask("/%61/%76alue%2D1") == "/a/[secret key]"
+    assert store.mask("/%61/%76alue%2D2") == "/%61/%76alue%2D2"
 
 
 def test_after_a_reload_the_values_of_before_are_still_masked() -> None:

@@ -6,17 +6,20 @@ import contextlib
 import fcntl
 import os
 import stat
+from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from outward.core import HostError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
 MAX_SIZE: Final = 8 * 1024 * 1024
 """Octets of a file that is read: far more than anybody's secrets, far less than our memory."""
 _LOCK: Final = "lock"
+_POLL: Final = 0.05
+"""Seconds between two looks at a lock: a thread that waits in the kernel could not be called back."""
 
 
 def prepare(directory: Path) -> None:
@@ -90,15 +93,42 @@ def write(path: Path, content: bytes, *, replace: bool = True) -> None:
 @contextlib.contextmanager
 def exclusive(directory: Path) -> Iterator[None]:
     """Keeps other processes, and other threads, from changing what is in ``directory`` meanwhile."""
-    try:
-        descriptor = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    except OSError as error:
-        raise HostError(f"cannot write in {directory}: {error.strerror}") from error
-    try:
+    with _lock(directory / _LOCK) as descriptor:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
+
+
+@contextlib.asynccontextmanager
+async def turn(directory: Path, name: str) -> AsyncIterator[None]:
+    """Waits until it is our turn with ``name``, of all tasks and processes; for as long as the others take."""
+    import asyncio
+
+    prepare(directory)
+    with _lock(directory / f"{_LOCK}-{sha256(name.encode()).hexdigest()[:16]}") as descriptor:
+        while not _try(descriptor):
+            await asyncio.sleep(_POLL)  # noqa: ASYNC110 (who holds it may be another process, which sets no event)
+        yield
+
+
+@contextlib.contextmanager
+def _lock(path: Path) -> Iterator[int]:
+    """A lock's file. The lock itself goes with the descriptor, also when the process is killed."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise HostError(f"cannot write in {path.parent}: {error.strerror}") from error
+    try:
+        yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _try(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _sync(directory: Path) -> None:

@@ -17,6 +17,7 @@ from outward.credentials.sources.threads import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from contextlib import AbstractAsyncContextManager
 
     from outward.credentials.local.sealed import Key, Opening
 
@@ -109,6 +110,13 @@ class LocalStore:
             await self._forget(name)
             return True
         return await in_thread(lambda: self.encrypted.change(self._key_of, name=name, value=None, moment=""))
+
+    def turn(self, name: str) -> AbstractAsyncContextManager[None]:
+        """``async with store.turn(name)``: of all tasks and processes, only one at a time is in there for this name.
+
+        For a value that is read, used up and replaced, such as a refresh token that is good for one use.
+        """
+        return files.turn(self._directory, name)
 
     async def _put_in_keyring(self, name: str, text: str) -> Entry:
         await self._keyring.set(self._service, name, text)

@@ -326,3 +326,52 @@ def test_times_are_those_of_the_setting(store: LocalStore) -> None:
     put(store, "github")
     moment = store.entries()["github"].set
     assert time.strptime(moment, "%Y-%m-%dT%H:%M:%SZ")
+
+
+def test_a_token_that_is_good_for_one_use_is_used_once(store: LocalStore) -> None:
+    """Refresh tokens are used up when they are used; whoever comes second has to find the new one."""
+    used: list[bytes | None] = []
+
+    async def refresh(*, in_turn: bool) -> None:
+        async with store.turn("captured/claude/token") if in_turn else contextlib.nullcontext():
+            token = await store.get("captured/claude/token")
+            used.append(token)
+            await store.put("captured/claude/token", b"token-%d" % len(used))
+
+    async def twice(*, in_turn: bool) -> None:
+        used.clear()
+        await store.put("captured/claude/token", b"token-0")
+        await asyncio.gather(refresh(in_turn=in_turn), refresh(in_turn=in_turn))
+
+    asyncio.run(twice(in_turn=True))
+    assert used == [b"token-0", b"token-1"]
+    asyncio.run(twice(in_turn=False))
+    assert used == [b"token-0", b"token-0"], "without it the same token is used twice"
+
+
+def test_who_is_killed_in_its_turn_holds_up_nobody(store: LocalStore) -> None:
+    script = """
+import asyncio, sys
+from outward.credentials.local.store import LocalStore
+async def main():
+    async with LocalStore(dict(item.split("=", 1) for item in sys.argv[1:])).turn("token"):
+        print("mine", flush=True)
+        await asyncio.sleep(3600)
+asyncio.run(main())
+"""
+    settings = [f"{name}={value}" for name, value in store._environment.items()]
+
+    async def soon() -> bool:
+        try:
+            async with asyncio.timeout(0.2):
+                async with store.turn("token"):
+                    return True
+        except TimeoutError:
+            return False
+
+    with subprocess.Popen([sys.executable, "-c", script, *settings], stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"mine\n"
+        assert asyncio.run(soon()) is False
+        other.kill()
+    assert asyncio.run(soon()) is True
