@@ -54,7 +54,7 @@ def command() -> None:
     state_directory()
 
 
-@command.command("set")
+@command.command("set", short_help="Keep a secret; the value is asked for, or read.")
 @click.argument("name")
 @click.option(
     "--file", "in_file", is_flag=True, help="Keep it in the encrypted file, even where a system keyring works."
@@ -74,7 +74,7 @@ def set_command(name: str, in_file: bool, passphrase_file: Path | None) -> None:
     click.echo(f"{name} is in the {entry.home}; in the policy: {name}: {{keyring: {name}}}")
 
 
-@command.command("list")
+@command.command("list", short_help="Where each is kept, went, and nearly leaked.")
 @_POLICY
 @_JSON
 def list_command(policy_file: Path | None, as_json: bool) -> None:
@@ -91,7 +91,7 @@ def list_command(policy_file: Path | None, as_json: bool) -> None:
     click.echo(json.dumps([row.document() for row in found]) if as_json else table(found))
 
 
-@command.command("rm")
+@command.command("rm", short_help="Remove a secret from this machine.")
 @click.argument("name")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @_PASSPHRASE_FILE
@@ -108,7 +108,7 @@ def rm_command(name: str, yes: bool, passphrase_file: Path | None) -> None:
     click.echo(f"{name} is removed")
 
 
-@command.command("test")
+@command.command("test", short_help="Whether a secret can be had, from any source.")
 @click.argument("name")
 @_POLICY
 @_JSON
@@ -147,7 +147,7 @@ def test_command(name: str, policy_file: Path | None, as_json: bool, passphrase_
     return 0
 
 
-@command.command("init")
+@command.command("init", short_help="Choose what opens the encrypted file.")
 @click.option(
     "--key-file",
     metavar="[FILE]",

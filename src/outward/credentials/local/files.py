@@ -105,8 +105,8 @@ async def turn(directory: Path, name: str) -> AsyncIterator[None]:
 
     prepare(directory)
     with _lock(directory / f"{_LOCK}-{sha256(name.encode()).hexdigest()[:16]}") as descriptor:
-        while not _try(descriptor):
-            await asyncio.sleep(_POLL)  # noqa: ASYNC110 (who holds it may be another process, which sets no event)
+        while not _try(descriptor):  # noqa: ASYNC110 (who has it may be another process, which sets no event)
+            await asyncio.sleep(_POLL)
         yield
 
 

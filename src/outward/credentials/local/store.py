@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from functools import partial
@@ -68,10 +69,7 @@ class LocalStore:
 
     async def get(self, name: str) -> bytes | None:
         """The value; ``None`` if there is none of this name."""
-        entry = self.entries().get(name)
-        if entry is None:
-            return None
-        if entry.home == "encrypted file":
+        if name not in self._indexed():
             return await in_thread(lambda: self.encrypted.get(name, self._key_of))
         value = await self._keyring.get(self._service, name)
         if value is None:
@@ -98,7 +96,9 @@ class LocalStore:
                     raise
         entry = await in_thread(lambda: self._put_in_file(name, value))
         if known is not None and known.home == "system keyring":
-            await self._forget(name)
+            with contextlib.suppress(NoKeyring):  # what was in it then is out of reach, and is not asked for any more
+                await self._keyring.delete(self._service, name)
+            await in_thread(lambda: self._change_index(name, None))
         return entry
 
     async def delete(self, name: str) -> bool:
@@ -106,10 +106,11 @@ class LocalStore:
         entry = self.entries().get(name)
         if entry is None:
             return False
-        if entry.home == "system keyring":
-            await self._forget(name)
-            return True
-        return await in_thread(lambda: self.encrypted.change(self._key_of, name=name, value=None, moment=""))
+        if entry.home == "encrypted file":
+            return await in_thread(lambda: self.encrypted.change(self._key_of, name=name, value=None, moment=""))
+        await self._keyring.delete(self._service, name)
+        await in_thread(lambda: self._change_index(name, None))
+        return True
 
     def turn(self, name: str) -> AbstractAsyncContextManager[None]:
         """``async with store.turn(name)``: of all tasks and processes, only one at a time is in there for this name.
@@ -123,10 +124,6 @@ class LocalStore:
         moment = _now()
         await in_thread(lambda: self._change_index(name, moment))
         return Entry(name, "system keyring", moment)
-
-    async def _forget(self, name: str) -> None:
-        await self._keyring.delete(self._service, name)
-        await in_thread(lambda: self._change_index(name, None))
 
     def _put_in_file(self, name: str, value: bytes) -> Entry:
         if self.encrypted.public() is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import sys
@@ -64,14 +65,17 @@ class SystemKeyring:
 
         if importlib.util.find_spec("keyring") is None:
             raise _again(_LIBRARY)
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", _HELPER),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            env=dict(self._environment),
-            cwd="/",
-        )
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-P", "-m", _HELPER),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL,
+                env=dict(self._environment),
+                cwd="/",
+            )
+        except OSError as error:
+            raise KeyringTrouble(f"cannot start what asks the system keyring: {error.strerror}") from error
         try:
             output, _ = await asyncio.wait_for(process.communicate(json.dumps(request).encode("ascii")), TIME_LIMIT)
         except TimeoutError:
@@ -83,10 +87,13 @@ class SystemKeyring:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
-        answer = json.loads(output) if process.returncode == 0 else {"trouble": "refused"}
+        answer: dict[str, Any] = {"trouble": "refused"}
+        if process.returncode == 0:
+            with contextlib.suppress(ValueError):  # the library, or what it loads, printed something of its own
+                answer = json.loads(output)
         if trouble := answer.get("trouble"):
             raise _again(_TROUBLE[trouble])
-        return dict(answer)
+        return answer
 
 
 def _again(error: HostError) -> HostError:

@@ -52,6 +52,12 @@ class Broken(Working):
         raise ValueError("ghp_test_should_not_show")
     set_password = delete_password = lambda self, *_: self.get_password("", "")
 
+class Talkative(Working):
+    def get_password(self, service, username):
+        print("ghp_test_should_not_show")
+        return super().get_password(service, username)
+    set_password = delete_password = lambda self, *_: self.get_password("", "")
+
 class Weak(Working):
     priority = 0.5
 '''

@@ -203,13 +203,31 @@ class TestKeyring:
         assert json.loads((tmp_path / "backends" / "kept.json").read_text()) == {}
         assert (get(both, "here"), get(both, "there")) == (b"new", b"moved")
 
+    def test_from_one_that_is_gone_a_name_can_move(self, with_keyring: dict[str, str], store: LocalStore) -> None:
+        put(LocalStore(with_keyring), "github")
+        gone = LocalStore(with_keyring | {"PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring"})
+        with pytest.raises(NoKeyring):
+            put(gone, "github", b"new")
+        with pytest.raises(NoKeyring):
+            asyncio.run(gone.delete("github"))
+        assert get(LocalStore(with_keyring), "github") == VALUE, "nothing has happened yet"
+        assert put(gone, "github", b"new", in_file=True) == "encrypted file"
+        assert get(LocalStore(with_keyring), "github") == get(store, "github") == b"new"
+
+    def test_a_damaged_file_takes_nothing_else_with_it(self, with_keyring: dict[str, str], store: LocalStore) -> None:
+        put(LocalStore(with_keyring), "github")
+        (secrets_directory(with_keyring) / ENCRYPTED).write_bytes(b"damaged")
+        assert get(LocalStore(with_keyring), "github") == VALUE
+        with pytest.raises(Damaged):
+            get(LocalStore(with_keyring), "other")
+
     def test_what_somebody_removed_from_it_is_said(self, with_keyring: dict[str, str], tmp_path: Path) -> None:
         put(LocalStore(with_keyring), "github")
         (tmp_path / "backends" / "kept.json").write_text("{}")
         with pytest.raises(HostError, match="not in the system keyring any more"):
             get(LocalStore(with_keyring), "github")
 
-    @pytest.mark.parametrize("backend", ["Locked", "Broken"])
+    @pytest.mark.parametrize("backend", ["Locked", "Broken", "Talkative"])
     def test_one_that_fails_is_no_reason_to_keep_it_elsewhere(self, with_keyring: dict[str, str], backend: str) -> None:
         store = LocalStore(with_keyring | {"PYTHON_KEYRING_BACKEND": f"backends.{backend}"})
         with pytest.raises(KeyringTrouble) as caught:
