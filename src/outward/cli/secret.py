@@ -129,7 +129,7 @@ def test_command(name: str, policy_file: Path | None, as_json: bool, passphrase_
         spec = SecretSpec(name, "keyring", name)
     specs = {**policy.secrets, name: spec}
     try:
-        unlock_for(Policy(secrets={name: spec}), environment)
+        unlock_for(Policy(secrets={each: specs[each] for each in _needed(specs, name)}), environment)
         length, seconds = _fetch(specs, name, environment)
     except (SecretUnavailable, HostError) as error:
         if as_json:
@@ -218,6 +218,11 @@ def _value(name: str) -> bytes:
             hint='Only PEM and JSON have several lines. printf %s "$TOKEN" prints none at the end.',
         )
     return value
+
+
+def _needed(specs: dict[str, SecretSpec], name: str) -> set[str]:
+    """The secret and those that its source needs, which needs none that needs it."""
+    return {name}.union(*(_needed(specs, other) for other in specs[name].needs))
 
 
 def _fetch(specs: dict[str, SecretSpec], name: str, environment: dict[str, str]) -> tuple[str, int | None]:
