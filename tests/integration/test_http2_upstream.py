@@ -451,12 +451,21 @@ def test_a_client_that_reads_slowly(gateway: Serve, api: Http2Server, version: s
             with http2_client(gateway, "api.test", acknowledges=False) as client:
                 number = client.begin("GET", "/v1/large")
                 client.until(lambda: len(client.streams[number].body) >= 65_535)
+                _until_still(lambda: sent)
                 assert other.request("GET", "/v1/small").status == 200, "nobody else waits for it"
         else:
             with gateway.tunnel("api.test") as plain:
                 plain.send(b"GET /v1/large HTTP/1.1\r\nHost: api.test\r\n\r\n")
                 plain.read_head()
-                time.sleep(0.5)
+                _until_still(lambda: sent)
                 assert other.request("GET", "/v1/small").status == 200, "nobody else waits for it"
     assert sent < 100_000_000
     assert gateway.peak() < 120_000_000
+
+
+def _until_still(count: Callable[[], int]) -> None:
+    """Until what is counted has stopped growing."""
+    last = -1
+    while (now := count()) != last:
+        last = now
+        time.sleep(0.2)
