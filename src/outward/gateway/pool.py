@@ -128,11 +128,14 @@ class Pool:
 
         Raises :class:`~outward.core.UpstreamError` or :class:`DialError`.
         """
-        if wish is Wish.HTTP1 and not self._shares(key, wish):
+        if wish is not Wish.LAST and not self._shares(key, wish):
             try:
                 return await self._open_alone(key, wish, choice)
             except (NoCommonProtocol, NotHttp1):
-                wish = Wish.LAST
+                if wish is Wish.UPGRADE:
+                    raise
+                if wish is Wish.HTTP1:
+                    wish = Wish.LAST
         while self._shares(key, wish):
             # Whoever comes while a connection is being opened waits for it, and shares its failure as well.
             await asyncio.shield(self._opening.get(key) or self._begin_opening(key, wish, choice))
@@ -166,6 +169,8 @@ class Pool:
     async def _open_alone(self, key: PoolKey, wish: Wish, choice: ProxyChoice) -> UpstreamConnection:
         connection = await self._dial(key, wish, choice)
         if isinstance(connection, Http2Upstream):
+            # It is not what it was when that was learnt, or chose what it was not offered.
+            self._spoken.pop(key[1:], None)
             connection.close()
             raise NoCommonProtocol(key[2])
         return connection

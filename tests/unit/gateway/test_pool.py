@@ -193,6 +193,19 @@ def test_what_a_server_speaks_is_learnt_and_learnt_anew() -> None:
     run(dialler, work)
 
 
+def test_a_server_that_has_learnt_http2() -> None:
+    dialler = FakeDialler("http/1.1")
+
+    async def work(pool: Pool) -> None:
+        assert isinstance(await acquire(pool, Wish.HTTP2), UpstreamConnection)
+        dialler.speaks = ("h2", "http/1.1")
+        for _ in range(2):
+            assert (await acquire(pool, Wish.HTTP2)).number
+        assert len(dialler.offers) == 3
+
+    run(dialler, work)
+
+
 def test_what_is_learnt_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pools, "MAX_KNOWN", 3)
 
