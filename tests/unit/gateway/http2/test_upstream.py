@@ -9,7 +9,7 @@ import pytest
 from h2.errors import ErrorCodes
 from h2.events import DataReceived, RequestReceived, StreamReset, WindowUpdated
 from h2.settings import SettingCodes
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from outward.core import ClientError, UpstreamError
@@ -88,6 +88,7 @@ values = st.sampled_from(
 
 
 @given(st.lists(st.tuples(names, values), max_size=6))
+@example([("cookie", ""), ("cookie", "")])
 def test_whatever_http1_can_say_can_be_said(fields: list[tuple[str, str]]) -> None:
     raw = "".join(f"\n{name}: {value}" for name, value in fields)
     try:
