@@ -31,8 +31,8 @@ SAMPLE_EVERY: Final = 5.0
 RELOAD_EVERY: Final = 30.0
 LONGEST: Final = 30.0
 """Seconds that one piece of traffic may take."""
-MAY_GROW_MIB: Final = 4.0
-"""What resident memory may grow by from the second to the last quarter: caches that have not been filled yet."""
+MAY_GROW: Final = 1.1
+"""Resident memory in the last quarter, over that in the second, beyond which it counts as growing."""
 _PROGRAM: Final = Path(sys.executable).with_name("outward")
 
 
@@ -151,7 +151,7 @@ class Soak:
         most = max(one.descriptors for one in self.samples)
         print(f"descriptors: {first.descriptors} before, {last.descriptors} after, {most} at most")
         findings = [f"{text} ({count} times)" for text, count in Counter(self.errors).most_common(20)]
-        if late > early + MAY_GROW_MIB:
+        if late > early * MAY_GROW:
             findings.append(f"memory grew by {late - early:.1f} MiB")
         # The pool may keep connections to the three servers for a while.
         if last.descriptors > first.descriptors + 80:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import time
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -12,6 +11,7 @@ from outward.core.summary import Summary
 from outward.gateway.dial import Dialler
 from outward.gateway.ledger import Ledger
 from outward.gateway.listeners import Listener
+from outward.gateway.memory import GIVE_BACK_EVERY, give_back, settle
 from outward.gateway.pool import Pool
 from outward.gateway.ruleset import Ruleset
 from outward.gateway.turn import Turn, next_step
@@ -81,10 +81,11 @@ class Gateway:
         self.pool: Final = Pool(self.dialler, self.turn, self.clock)
         self._listeners: list[Listener] = []
         self._sweeper: asyncio.TimerHandle | None = None
+        self._give_back_at = 0.0
         self._idle = asyncio.Event()
 
     async def __aenter__(self) -> Gateway:
-        _settle_memory()
+        settle()
         loop = asyncio.get_running_loop()
         self._sweeper = loop.call_later(SWEEP_EVERY, self._sweep)
         return self
@@ -144,13 +145,7 @@ class Gateway:
         for client in list(self.clients):
             client.sweep(now)
         self.pool.sweep(now)
+        if now >= self._give_back_at:
+            self._give_back_at = now + GIVE_BACK_EVERY
+            give_back()
         self._sweeper = asyncio.get_running_loop().call_later(SWEEP_EVERY, self._sweep)
-
-
-def _settle_memory() -> None:
-    """Spares the collector what lives as long as the process: modules, the policy, certificates.
-
-    Exchanges are freed by reference counting; looking for cycles among them every 700 objects cost 5 % of the time.
-    """
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)

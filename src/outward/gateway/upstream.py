@@ -36,6 +36,10 @@ if TYPE_CHECKING:
 HIGH_WATER: Final = 256 * 1024
 """Octets waiting to be written before the other side is told to pause. Bounds the memory of a transfer."""
 
+MAX_CARRIED: Final = 1 << 20
+"""Octets, in large pieces, after which a connection is not kept: TLS does not give the buffers back that it took for them,
+up to a megabyte a connection, and against what was carried another handshake costs little."""
+
 IDLE_TIME: Final = 30.0
 """Seconds for which an idle connection is kept when the server does not say."""
 
@@ -73,6 +77,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.exchange: Exchange | None = None
         self.closed = False
         self._served = 0
+        self._carried = 0  # octets in large pieces
         self._understood = False
         self.idle_until = 0.0
         self._kept = b""  # until the end of the turn
@@ -98,6 +103,7 @@ class UpstreamConnection(asyncio.Protocol):
             # Nobody asked: a desynchronised server must not answer the next request with this.
             self.close()
         elif len(data) > MAX_KEPT:
+            self._carried += len(data)
             self._take(self.exchange, data)
         else:
             self._kept = data
@@ -170,6 +176,8 @@ class UpstreamConnection(asyncio.Protocol):
             # Trailers of requests are dropped (RFC 9110 §6.5.1): nothing can become a header behind the policy's back.
             payload = chunk(payload) + (b"0\r\n\r\n" if done else b"")
         if payload:
+            if len(payload) > MAX_KEPT:
+                self._carried += len(payload)
             self.transport.write(payload)
         if self._tunnel and done:
             self._end_tunnel()
@@ -196,7 +204,8 @@ class UpstreamConnection(asyncio.Protocol):
     def release(self) -> None:
         """The exchange is over on both sides: back to the pool, if the connection is in a clean state."""
         head, self.exchange = self._head, None
-        if head is None or not head.keep_alive or self._buffer or self._tunnel or self._length == UNTIL_CLOSE:
+        clean = head is not None and head.keep_alive and not self._buffer and not self._tunnel
+        if head is None or not clean or self._length == UNTIL_CLOSE or self._carried > MAX_CARRIED:
             self.close()
             return
         self.resume_reading()

@@ -13,7 +13,7 @@ from outward.gateway.client import EXCHANGE_TIME, KEEP_TIME, ClientConnection
 from outward.gateway.gateway import Gateway
 from outward.gateway.routes import TunnelRoute
 from outward.gateway.tunnel import TUNNEL_TIME
-from outward.gateway.upstream import UpstreamConnection
+from outward.gateway.upstream import MAX_CARRIED, UpstreamConnection
 from tests.unit.gateway.test_websocket import ANSWER, FIELDS
 from tests.unit.policy.conftest import make_policy
 
@@ -166,3 +166,13 @@ def test_a_connection_is_not_kept_beyond_its_policy(pair: Pair, reloaded: bool) 
     pair.hear(pair.server, OK)
     assert pair.to_client.written.startswith(b"HTTP/1.1 200 ")
     assert pair.to_server.closed is reloaded
+
+
+@pytest.mark.parametrize("octets", [MAX_CARRIED, MAX_CARRIED + 1])
+def test_a_connection_that_carried_much_is_not_kept(pair: Pair, octets: int) -> None:
+    """Its buffers would be kept with it."""
+    pair.hear(pair.client, REQUEST)
+    pair.hear(pair.server, f"HTTP/1.1 200 OK\r\nContent-Length: {octets}\r\n\r\n".encode())
+    pair.hear(pair.server, bytes(octets))
+    assert len(pair.to_client.written) > octets
+    assert pair.to_server.closed is (octets > MAX_CARRIED)

@@ -105,7 +105,8 @@ def request_fields(head: RequestHead, request: Request, injector: Injector) -> l
         (b":scheme", request.scheme.encode()),
         (b":authority", authority(request.host, request.port, request.scheme).encode()),
         (b":path", target.encode("latin-1")),
-        *field_list(request_lines(head, injector)),
+        # Receivers join cookies with "; " (RFC 9113 §8.2.3), and refuse what an empty one then looks like.
+        *(field for field in field_list(request_lines(head, injector)) if field != (b"cookie", b"")),
     ]
     if any(name == "te" and "trailers" in value.lower() for name, _, value in head.fields):
         fields.append((b"te", b"trailers"))  # gRPC will not do without
@@ -163,7 +164,7 @@ def _joined_cookies(regular: Iterable[FieldLine]) -> Iterable[FieldLine]:
         else:
             yield field
     if crumbs:
-        yield b"cookie", b"; ".join(crumbs)
+        yield b"cookie", b"; ".join(filter(None, crumbs))
 
 
 _OURS_IN_UPGRADE: Final = frozenset({b"sec-websocket-key", b"sec-websocket-accept"})
