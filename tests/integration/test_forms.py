@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -98,6 +99,72 @@ def test_the_clients_other_cookies_pass_where_its_credentials_do(
     gateway, server = start("{cookie: sid, secret: sid}", more="client_credentials: pass")
     gateway.get("api.test", "/a", "cookie: theme=dark; sid=mine\r\n")
     assert server.seen[0].all("cookie") == ["sid=REAL-session-0123456789; theme=dark"]
+
+
+BODIES = [
+    ("application/json", b'{"token": "%s", "n": 1}', json.dumps(KEY)[1:-1]),
+    ("application/x-www-form-urlencoded", b"grant=x&token=%s&n=1", quote(KEY, safe="")),
+    ("text/plain", b"token: %s.", KEY),
+]
+
+
+@pytest.mark.parametrize(("kind", "text", "value"), BODIES)
+@pytest.mark.parametrize("size", [0, 2_000_000])
+def test_a_placeholder_in_the_body_is_swapped_and_the_length_is_right(
+    start: Callable[..., tuple[Serve, Upstream]], kind: str, text: bytes, value: str, size: int
+) -> None:
+    gateway, server = start("{placeholder: key, in: [body]}")
+    padding = b" " * size
+    sent, wanted = text % STAND_IN.encode() + padding, text % value.encode() + padding
+    answer = gateway.get("api.test", "/a", f"content-type: {kind}\r\n", method="POST", body=sent)
+    assert answer.status == 200
+    (seen,) = server.seen
+    assert seen.body == wanted
+    assert seen.all("content-length") == ([] if size else [str(len(wanted))])
+    assert KEY not in str(gateway.journal())
+
+
+@pytest.mark.parametrize("cut", [1, 30, 41])
+def test_a_placeholder_in_pieces_is_swapped(start: Callable[..., tuple[Serve, Upstream]], cut: int) -> None:
+    gateway, server = start("{placeholder: key, in: [body]}")
+    sent = b"token: %s." % STAND_IN.encode()
+    with gateway.tunnel("api.test") as client:
+        head = b"POST /a HTTP/1.1\r\nHost: api.test\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n"
+        client.send(head + b"%x\r\n%b\r\n" % (cut, sent[:cut]))
+        client.send(b"%x\r\n%b\r\n0\r\n\r\n" % (len(sent) - cut, sent[cut:]))
+        assert client.read_answer().status == 200
+    assert server.seen[0].body == b"token: %s." % KEY.encode()
+
+
+def test_a_client_of_http2_has_its_body_swapped(start: Callable[..., tuple[Serve, Upstream]]) -> None:
+    gateway, server = start("{placeholder: key, in: [body]}")
+    with http2(gateway, "api.test") as client:
+        sent = b"token: %s." % STAND_IN.encode()
+        for length in ([("content-length", str(len(sent)))], []):
+            assert client.request("POST", "/a", ("content-type", "text/plain"), *length, body=sent).status == 200
+    assert [seen.body for seen in server.seen] == [b"token: %s." % KEY.encode()] * 2
+
+
+@pytest.mark.parametrize("inject", ["{placeholder: key}", "{placeholder: key, in: [query]}"])
+def test_a_body_that_is_not_bound_is_not_touched(start: Callable[..., tuple[Serve, Upstream]], inject: str) -> None:
+    gateway, server = start(inject)
+    gateway.get("api.test", "/a", "content-type: text/plain\r\n", method="POST", body=STAND_IN.encode())
+    assert server.seen[0].body == STAND_IN.encode()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        "content-type: text/plain\r\ncontent-encoding: gzip\r\n",
+        "content-type: application/octet-stream\r\n",
+        "content-type: application/grpc\r\n",
+        "",
+    ],
+)
+def test_what_cannot_be_looked_into_is_not_touched(start: Callable[..., tuple[Serve, Upstream]], fields: str) -> None:
+    gateway, server = start("{placeholder: key, in: [body]}")
+    gateway.get("api.test", "/a", fields, method="POST", body=b"\x1f" + STAND_IN.encode())
+    assert server.seen[0].body == b"\x1f" + STAND_IN.encode()
 
 
 def test_a_client_of_http2_gets_the_same(start: Callable[..., tuple[Serve, Upstream]]) -> None:

@@ -10,14 +10,14 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from outward.core.canonical import folded_name
-from outward.credentials.forms import basic, cookie, header, placeholder, query
+from outward.credentials.forms import basic, body, cookie, header, placeholder, query
 from outward.credentials.forms.header import header_text
 from outward.credentials.scrub import Scrubber
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from outward.core import Destination, Secret
+    from outward.core import Destination, Injection, Secret
     from outward.credentials.store import CredentialStore
 
 CLIENT_CREDENTIALS: Final = frozenset(
@@ -45,9 +45,7 @@ class Injector:
         self._redact: Final = destination.redact
         self.secrets: Final = tuple(dict.fromkeys(name for i in destination.inject for name in i.secrets))
         self._swapped: Final = {
-            store.placeholders[i.secrets[0]]: (i.secrets[0], i.places)
-            for i in destination.inject
-            if i.form == "placeholder"
+            store.placeholders[name]: (name, places) for name, places in _places(destination.inject).items()
         }
         self.sets: Final = frozenset(i.sets for i in destination.inject if i.sets is not None)
         self._parameters: Final = frozenset(folded_name(i.name) for i in destination.inject if i.form == "query")
@@ -56,6 +54,8 @@ class Injector:
         self._in_query: Final = tuple(
             (query.spellings(text), name) for text, (name, places) in self._swapped.items() if "query" in places
         )
+        self._in_body: Final = tuple((t, name) for t, (name, places) in self._swapped.items() if "body" in places)
+        self._tables: dict[body.Kind, body.BodyTable] = {}
         stripped = CLIENT_CREDENTIALS if destination.client_credentials == "strip" else frozenset[str]()
         self.removes: Final = stripped | self.sets
         self._fresh_until = 0.0 if self.secrets else float("inf")
@@ -102,6 +102,7 @@ class Injector:
             placeholders = self._store.placeholders
             self._scrubber = Scrubber((s.reveal(), placeholders[n].encode("latin-1")) for n, s in values.items())
         self._values = values
+        self._tables.clear()
 
     @property
     def lines(self) -> Sequence[tuple[str, str]]:
@@ -124,6 +125,21 @@ class Injector:
         others = query.without(sent, self._parameters)
         return f"{others}&{self._query}" if others else self._query
 
+    def looks_into_body(self, fields: Sequence[tuple[str, str, str]]) -> bool:
+        """Whether placeholders are swapped in the body of a request with these header fields."""
+        return bool(self._in_body) and body.kind_of(fields) is not None
+
+    def body_table(self, fields: Sequence[tuple[str, str, str]]) -> body.BodyTable | None:
+        """What is swapped in it, or ``None`` if it is not looked into. Raises :class:`SecretUnavailable`."""
+        kind = body.kind_of(fields) if self._in_body else None
+        if kind is None:
+            return None
+        table = self._tables.get(kind)
+        if table is None:
+            pairs = [(text, self._values[name]) for text, name in self._in_body]
+            table = self._tables[kind] = body.BodyTable(pairs, kind)
+        return table
+
     @property
     def scrubber(self) -> Scrubber | None:
         """What takes the values out of the answer; ``None`` where nothing is bound or the policy says not to."""
@@ -144,6 +160,16 @@ class Injector:
         if swapped == text:
             return None
         return swapped if pair is None else placeholder.encode_basic(swapped)
+
+
+def _places(injections: Sequence[Injection]) -> dict[str, frozenset[str]]:
+    """By secret, where its placeholder is swapped."""
+    places: dict[str, frozenset[str]] = {}
+    for injection in injections:
+        if injection.form == "placeholder":
+            (name,) = injection.secrets
+            places[name] = places.get(name, frozenset()) | injection.places
+    return places
 
 
 def find_leak(store: CredentialStore, head: str, authorization: str | None, bound: Sequence[str] = ()) -> str | None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from outward.credentials.forms.body import BodySwap
+from outward.gateway.http1 import CHUNKED
 from outward.gateway.pool import Wish
 from outward.gateway.streams import NotHttp1, Unprocessed
 
 if TYPE_CHECKING:
     from outward.core import UpstreamError
+    from outward.credentials.forms.body import BodyTable
     from outward.gateway.http1 import RequestHead
     from outward.gateway.streams import UpstreamStream
 
@@ -25,12 +28,13 @@ class Attempt:
     ``wish`` is what would be spoken. ``error`` is why the request is sent once more, if it is.
     """
 
-    __slots__ = ("_head", "_kept", "_sent", "error", "wish")
+    __slots__ = ("_head", "_kept", "_sent", "_swap", "error", "wish")
 
     def __init__(self, head: RequestHead, *, http2: bool) -> None:
         self._head: Final = head
         self._kept: bytes | None = None  # of the body, for want of a server that takes it
         self._sent: bytes | None = b""  # of the body so far; `None` where it is too much to be sent again
+        self._swap: BodySwap | None = None
         self.error: UpstreamError | None = None
         if head.websocket:
             self.wish = Wish.UPGRADE
@@ -40,6 +44,17 @@ class Attempt:
     def keep(self, payload: bytes) -> None:
         """More of the body, while there is no server yet."""
         self._kept = payload if self._kept is None else self._kept + payload
+
+    def swapping(self, table: BodyTable | None, *, whole: bool) -> RequestHead:
+        """The head to send where placeholders are swapped in the body. ``whole``: what has been kept is all of it.
+
+        Else nobody knows how long it will be, so that it is sent in chunks.
+        """
+        head = self._head
+        if table is None or head.length == 0:
+            return head
+        self._swap = BodySwap(table)
+        return head.with_length(len(table.whole(self._kept or b"")) if whole else CHUNKED)
 
     def begin(self, upstream: UpstreamStream, *, done: bool) -> None:
         """Passes on what has been kept."""
@@ -51,6 +66,8 @@ class Attempt:
         """More of the body, or of a tunnel. ``done``: that was all."""
         if self._sent is not None:
             self._sent = self._sent + payload if len(self._sent) + len(payload) <= MAX_REPEATABLE else None
+        if self._swap is not None:
+            payload = self._swap.feed(payload, last=done)
         upstream.send(payload, done=done)
 
     def again(self, upstream: UpstreamStream, error: UpstreamError) -> bool:

@@ -44,6 +44,9 @@ if TYPE_CHECKING:
     from outward.gateway.ruleset import Ruleset
     from outward.gateway.streams import ClientStream, UpstreamStream
 
+MAX_GATHERED: Final = 1024 * 1024
+"""Octets of a request's body that are kept to find its new length, where placeholders are swapped in it."""
+
 _log: Final = logging.getLogger(__name__)
 
 
@@ -55,6 +58,8 @@ class Exchange:
         "_attempt",
         "_batch",
         "_destination",
+        "_gathered",
+        "_gathering",
         "_head",
         "_injector",
         "_record",
@@ -88,6 +93,8 @@ class Exchange:
         self._destination: Destination
         self._batch: Batch
         self._request_done = False
+        self._gathering = False
+        self._gathered: bytearray | None = None  # a body whose length is known only when all of it is there
         self._answering = False
         self._tunnel = False
 
@@ -98,6 +105,25 @@ class Exchange:
         self._request_done = done
         try:
             self._decide()
+        except OutwardError as error:
+            self._refuse_for(error)
+            return
+        if not done and self._must_gather():
+            self._gathering, self._gathered = True, bytearray()
+        else:
+            self._go_on()
+
+    def _must_gather(self) -> bool:
+        """Whether the body is needed as a whole, because its new length has to be announced before it.
+
+        A client that waits for 100 sends none before: its body goes on in chunks, like one that is too long to be kept.
+        """
+        head = self._head
+        known = 0 < head.length <= MAX_GATHERED and not head.expect_continue
+        return known and self._injector.looks_into_body(head.fields)
+
+    def _go_on(self) -> None:
+        try:
             ready = self._injector.ready()
             if ready:
                 self._start()
@@ -211,10 +237,18 @@ class Exchange:
 
     def _send(self, upstream: UpstreamStream) -> None:
         self._upstream = upstream
+        try:
+            table = self._injector.body_table(self._head.fields)
+        except SecretUnavailable as error:
+            upstream.close()
+            self._upstream = None
+            self._refuse_for(error)
+            return
+        head = self._attempt.swapping(table, whole=self._gathered is not None)
         self._record.address = upstream.address
         # The scrubber of the values that go out now: they may be renewed before the answer to them comes.
         self._scrubber = upstream.scrubber(self._injector)
-        upstream.begin(self, self._head, self._request, self._injector)
+        upstream.begin(self, head, self._request, self._injector)
         if self.client.write_paused:
             upstream.pause_reading()
         self._attempt.begin(upstream, done=self._request_done)
@@ -225,7 +259,13 @@ class Exchange:
         """More of the request's body; after an upgrade, whatever the client sends."""
         self._record.body_in += len(payload)
         self._request_done = done
-        if self._upstream is not None:
+        if self._gathering and self._gathered is not None:
+            self._gathered += payload
+            if done and not self._record.ended:
+                self._gathering = False
+                self._attempt.keep(bytes(self._gathered))
+                self._go_on()
+        elif self._upstream is not None:
             self._attempt.pass_on(self._upstream, payload, done=done)
         elif not self._record.ended:
             self._attempt.keep(payload)

@@ -88,7 +88,7 @@ INJECT: Final = ByKey(
                     NAME, "secret whose placeholder is swapped where the client put it", required=True
                 ),
                 "in": Field(
-                    List(Choice(("header", "basic", "query")), least=1),
+                    List(Choice(("header", "basic", "query", "body")), least=1),
                     "where it is swapped; default: header and basic",
                 ),
             },

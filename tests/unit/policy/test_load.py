@@ -255,7 +255,7 @@ MISTAKES = {
     ),
     "later place": (
         wrapped("{host: a.b, inject: [{placeholder: key, in: [path]}]}"),
-        4, 50, "destinations[0].inject[0].in[0]", "", "'path'", "header | basic | query",
+        4, 50, "destinations[0].inject[0].in[0]", "", "'path'", "header | basic | query | body",
     ),
     "secret and value": (
         wrapped('{host: a.b, inject: [{header: x, secret: key, value: "{key}"}]}'),
