@@ -1,7 +1,8 @@
 """Replacing secrets by their placeholders in what an upstream answers.
 
-A server may echo what we injected. The values of a destination are looked for in plain and in base64, where they may
-stand at any of the three alignments of a longer encoded text (``Basic`` credentials, data URLs).
+A server may echo what we injected. The values of a destination are looked for in plain, in hex, in base64, where they may
+stand at any of the three alignments of a longer encoded text (``Basic`` credentials, data URLs), and with any of their
+characters escaped (:mod:`.escapes`).
 """
 
 from __future__ import annotations
@@ -9,17 +10,23 @@ from __future__ import annotations
 from base64 import b64encode
 from typing import TYPE_CHECKING, Final
 
+from outward.credentials import escapes
+
 if TYPE_CHECKING:
+    import re
     from collections.abc import Iterable
 
 _URLSAFE: Final = bytes.maketrans(b"+/", b"-_")
 
-MIN_BASE64: Final = 6
-"""Characters; a shorter cut of base64 would be found by chance in any large answer and damage it."""
+MIN_ENCODED: Final = 6
+"""Characters; less of base64 or hex, or of a value that is escaped, would be found by chance in any large answer."""
+
+_BASE64_ESCAPED: Final = b"+/="
+"""What is not a letter or digit in base64, and may be escaped in a URL or in JSON."""
 
 
-def _base64_forms(value: bytes, stand_in: bytes) -> Iterable[tuple[bytes, bytes]]:
-    """Pairs of what is certain of ``value`` inside base64, at each alignment, and the same cut of ``stand_in``.
+def _encoded_forms(value: bytes, stand_in: bytes) -> Iterable[tuple[bytes, bytes]]:
+    """Pairs of what is certain of ``value`` inside base64, at each alignment, or in hex, and the same cut of ``stand_in``.
 
     The sextets that are shared with neighbours are left out. Both must have the same length.
     """
@@ -27,9 +34,13 @@ def _base64_forms(value: bytes, stand_in: bytes) -> Iterable[tuple[bytes, bytes]
         start = -(-offset * 8 // 6)  # the first sextet that holds no bit of what stands before
         end = (offset + len(value)) * 8 // 6  # the last one that holds no bit of what follows
         real, fake = (b64encode(bytes(offset) + text)[start:end] for text in (value, stand_in))
-        if len(real) >= MIN_BASE64:
+        if len(real) >= MIN_ENCODED:
             yield real, fake
             yield real.translate(_URLSAFE), fake.translate(_URLSAFE)
+    if len(value) >= MIN_ENCODED:
+        real, fake = value.hex().encode(), stand_in.hex().encode()
+        yield real, fake
+        yield real.upper(), fake.upper()
 
 
 class Scrubber:
@@ -39,15 +50,25 @@ class Scrubber:
         """``pairs`` are (value, placeholder); empty values are ignored."""
         self._pairs: Final = tuple(pairs)
         table: dict[bytes, bytes] = {}
+        escapable: dict[bytes, bytes | None] = {}
         for value, placeholder in self._pairs:
             if not value:
                 continue
             table[value] = placeholder
+            if len(value) >= MIN_ENCODED:
+                escapable[value] = None
             stand_in = placeholder[: len(value)].ljust(len(value), b"x")
-            for real, fake in _base64_forms(value, stand_in):
+            for real, fake in _encoded_forms(value, stand_in):
                 table.setdefault(real, fake)
+                if b"+" in real or b"/" in real:
+                    escapable.setdefault(real, _BASE64_ESCAPED)
         # Longest first: where one value contains another, the whole of it must go.
         self._table: Final = tuple(sorted(table.items(), key=lambda pair: -len(pair[0])))
+        self._escapable: Final = tuple((n, only) for n, only in sorted(escapable.items(), key=lambda e: -len(e[0])))
+        octets = frozenset(octet for n, only in self._escapable for octet in n if only is None or octet in only)
+        self._signs: Final = escapes.Signs(octets)
+        self._reach: Final = escapes.LONGEST * max((len(needle) for needle, _ in self._escapable), default=0)
+        self._patterns: list[tuple[re.Pattern[bytes], bytes]] | None = None
         self.longest: Final = max((len(needle) for needle, _ in self._table), default=0)
         self.keeps_length: Final = all(len(needle) == len(fake) for needle, fake in self._table)
         self._text_table: Final = tuple((n.decode("latin-1"), f.decode("latin-1")) for n, f in self._table)
@@ -64,6 +85,21 @@ class Scrubber:
         for needle, fake in self._table:
             if needle in data:
                 data = data.replace(needle, fake)
+        return self._without_escaped(data) if self._signs.among(data) else data
+
+    def _without_escaped(self, data: bytes) -> bytes:
+        """What stands for a value is filled up to what it takes escaped, in case the octets are counted."""
+        if self._patterns is None:  # most answers never need them
+            fakes = dict(self._table)
+            self._patterns = [(escapes.pattern(needle, only), fakes[needle]) for needle, only in self._escapable]
+        for pattern, fake in self._patterns:
+            position, out = 0, b""
+            for found in pattern.finditer(data):
+                filling = len(found[0]) if self.keeps_length else 0
+                out += data[position : found.start()] + fake.ljust(filling, b"x")
+                position = found.end()
+            if position:
+                data = out + data[position:]
         return data
 
     def text(self, data: str) -> str:
@@ -71,10 +107,27 @@ class Scrubber:
         for needle, fake in self._text_table:
             if needle in data:
                 data = data.replace(needle, fake)
+        if self._signs.in_text(data):
+            return self._without_escaped(data.encode("latin-1")).decode("latin-1")
         return data
 
     def held_back(self, data: bytes) -> int:
         """How many octets at the end of ``data`` may be the beginning of a value."""
+        held = self._held_plain(data)
+        if not self._reach:
+            return held
+        tail = data[-self._reach :]
+        if self._signs.among(tail):
+            plain, starts = escapes.unescaped(tail)
+            held = max(held, len(tail) - starts[len(plain) - self._held_plain(plain)])
+            if self._signs.pluses:
+                plain = plain.replace(b"+", b" ")
+                held = max(held, len(tail) - starts[len(plain) - self._held_plain(plain)])
+        elif cut := escapes.cut_off(tail):
+            held = max(held, cut + self._held_plain(tail[:-cut]))
+        return held
+
+    def _held_plain(self, data: bytes) -> int:
         held = 0
         tail = data[-(self.longest - 1) :] if self.longest > 1 else b""
         for needle, _ in self._table:

@@ -1,0 +1,135 @@
+"""Ways in which a program writes a text so that it survives inside another: URLs, JSON and JavaScript, HTML. Pure.
+
+Any character may be written as it is or escaped, in any mixture, and twice where one text stands inside another. A regular
+expression knows all of it: each character of a needle becomes the choice of its spellings. It is tried only where an escape
+that can belong to the needle stands in the text, which plain searching finds out at the speed of memory.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+LONGEST: Final = 12
+"""Octets of the longest spelling of one character."""
+
+_SHORT: Final = b"/\"'\\"
+"""Characters that a backslash alone may escape."""
+
+_NAMED: Final = {0x22: b"quot", 0x26: b"amp", 0x27: b"apos", 0x3C: b"lt", 0x3E: b"gt"}
+_CODES: Final = {name: code for code, name in _NAMED.items()}
+
+_HEX: Final = rb"[0-9a-fA-F]"
+_TOKEN: Final = re.compile(
+    rb"%(?:25){0,2}(HH)|\\{1,4}(?:u00|x)(HH)|&#[xX]0{0,4}(HH);|&#0{0,4}([0-9]{2,3});|&(quot|amp|apos|lt|gt);|\\{1,4}([/\"'])".replace(
+        b"HH", _HEX * 2
+    )
+)
+_PARTIAL: Final = re.compile(
+    rb"(?:%(?:25){0,2}H?|\\{1,4}(?:u0{0,2}|u00H|xH?)?|&(?:#[xX]?H{0,6}|[a-z]{0,4}))\Z".replace(b"H", _HEX)
+)
+
+
+def _spellings(octet: int, *, space: bool) -> bytes:
+    """The choice of how one character may be written. ``space``: a plus may stand for one (form encoding)."""
+    digits = b"".join(b"[%c%c]" % (d, d - 32) if d > 0x60 else b"%c" % d for d in b"%02x" % octet)
+    choices = [
+        rb"%(?:25){0,2}" + digits,
+        rb"\\\\{0,3}(?:u00" + digits + rb"|x" + digits + rb")",
+        rb"&#(?:[xX]0{0,4}" + digits + rb"|0{0,4}%d);" % octet,
+    ]
+    if octet in _SHORT:
+        choices.append(rb"\\\\{0,3}" + re.escape(bytes([octet])))
+    if octet in _NAMED:
+        choices.append(b"&" + _NAMED[octet] + b";")
+    if space and octet == 0x20:
+        choices.append(rb"\+")
+    choices.append(re.escape(bytes([octet])))  # last: an escape that begins with the character itself goes as a whole
+    return b"(?:" + b"|".join(choices) + b")"
+
+
+def pattern(needle: bytes, only: bytes | None = None) -> re.Pattern[bytes]:
+    """What finds ``needle`` in every mixture of spellings; ``only`` these characters are ever escaped, if given."""
+    return re.compile(
+        b"".join(
+            _spellings(octet, space=True) if only is None or octet in only else re.escape(bytes([octet]))
+            for octet in needle
+        )
+    )
+
+
+def _digit(nibble: int) -> bytes:
+    return b"[%x%X]" % (nibble, nibble)
+
+
+class Signs:
+    """Tells at little cost that no character of some needles stands escaped in a text, as is so of nearly every text.
+
+    Programs escape what has a meaning to them. Letters and digits have none, so that even a text full of escapes shows none of
+    a key's.
+    """
+
+    __slots__ = ("_signs", "_text_signs", "pluses")
+
+    def __init__(self, octets: frozenset[int]) -> None:
+        """``octets`` are the characters of the needles that may be escaped."""
+        high = sorted({octet >> 4 for octet in octets})
+        digits = b"|".join(
+            _digit(nibble)
+            + b"["
+            + b"".join(_digit(octet & 15)[1:-1] for octet in sorted(octets) if octet >> 4 == nibble)
+            + b"]"
+            for nibble in high
+        )
+        codes = b"|".join(b"%d" % octet for octet in sorted(octets))
+        signs: dict[bytes, bytes] = {}
+        if octets:
+            signs[b"%"] = rb"%(?:25){0,2}(?:" + digits + rb")"
+            signs[b"\\u00"] = rb"\\u00(?:" + digits + rb")"
+            signs[b"\\x"] = rb"\\x(?:" + digits + rb")"
+            signs[b"&#"] = rb"&#(?:[xX]0{0,4}(?:" + digits + rb")|0{0,4}(?:" + codes + rb"));"
+            for octet in octets.intersection(_SHORT):
+                signs[b"\\" + bytes([octet])] = b""
+            for octet in octets.intersection(_NAMED):
+                signs[b"&" + _NAMED[octet] + b";"] = b""
+        self.pluses: Final = 0x20 in octets
+        if self.pluses:
+            signs[b"+"] = b""
+        self._signs: Final = tuple((sign, re.compile(closer) if closer else None) for sign, closer in signs.items())
+        self._text_signs: Final = tuple(sign.decode() for sign in signs)
+
+    def among(self, data: bytes) -> bool:
+        """Whether there may be one in ``data``."""
+        return any(
+            sign[:1] in data and sign in data and (closer is None or closer.search(data) is not None)
+            for sign, closer in self._signs
+        )
+
+    def in_text(self, text: str) -> bool:
+        """The same for a header block, roughly."""
+        return any(sign in text for sign in self._text_signs)
+
+
+def cut_off(data: bytes) -> int:
+    """How many octets at the end of ``data`` may be the beginning of an escape."""
+    cut = _PARTIAL.search(data, max(0, len(data) - LONGEST))
+    return len(cut[0]) if cut is not None else 0
+
+
+def unescaped(data: bytes) -> tuple[bytes, list[int]]:
+    """``data`` without its escapes, and for each octet where its spelling begins; an escape that is cut off is left out."""
+    end = len(data) - cut_off(data)
+    out, starts, position = bytearray(), list[int](), 0
+    for token in _TOKEN.finditer(data, 0, end):
+        out += data[position : token.start()]
+        starts.extend(range(position, token.start()))
+        text = token[token.lastindex or 0]
+        kind = token.lastindex
+        code = int(text) if kind == 4 else _CODES[text] if kind == 5 else text[0] if kind == 6 else int(text, 16)
+        out.append(code & 0xFF)
+        starts.append(token.start())
+        position = token.end()
+    out += data[position:end]
+    starts.extend(range(position, end))
+    starts.append(end)
+    return bytes(out), starts
