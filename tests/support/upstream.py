@@ -124,6 +124,12 @@ class Upstream:
         self._thread.start()
         self._started.wait()
 
+    def demand_certificate(self, ca: trustme.CA) -> None:
+        """Of every client from now on, issued by ``ca`` (TLS 1.2, where the handshake fails without)."""
+        assert self._context is not None
+        ca.configure_trust(self._context)
+        self._context.verify_mode = ssl.CERT_REQUIRED
+
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         self._server = self._loop.run_until_complete(

@@ -80,7 +80,7 @@ class Destination:
     ``host`` is canonical, ``*.suffix`` (one or more labels, never the suffix itself) or ``*``. ``connect_to`` is dialled
     instead of the resolved name. ``proxy`` is somebody else's that the way leads through, ``"none"`` where it must not, and
     ``None`` where the caller's environment decides. ``ca`` is the PEM text of an additional root. ``agents`` is ``None`` for
-    all agents; an empty set matches none.
+    all agents; an empty set matches none. ``client_certificate`` is a PEM text, and the name of the secret that is its key.
     """
 
     name: str
@@ -93,6 +93,7 @@ class Destination:
     connect_to: tuple[str, int] | None = None
     proxy: Proxy | Literal["none"] | None = None
     ca: str | None = None
+    client_certificate: tuple[str, str] | None = None
     allow_private: bool = False
     client_credentials: Literal["strip", "pass"] = "strip"
     redact: bool = True

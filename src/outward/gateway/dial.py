@@ -18,6 +18,7 @@ from outward.core import Code
 from outward.core.canonical import is_address
 from outward.gateway.denial import DialError
 from outward.gateway.guard import Guard, proxies_at
+from outward.gateway.identity import identity_for
 from outward.gateway.local import Outgoing
 from outward.gateway.names import Glance, resolve
 from outward.gateway.upstream_proxy import Forwarding, Negotiation, ask_for_tunnel
@@ -86,9 +87,14 @@ class Dialler:
         With ``tls`` the server's certificate must cover ``host``, and ``alpn`` is offered, what is preferred first.
         ``forwardable``: what follows are requests that a proxy may be given, instead of being asked for a tunnel. Raises
         :class:`DialError`, :class:`NoCommonProtocol` if the server says that nothing of ``alpn`` will do (RFC 7301 §3.2), and
-        :class:`~outward.core.SecretUnavailable` for want of the proxy's credentials.
+        :class:`~outward.core.SecretUnavailable` for want of the proxy's credentials, or of the key of our certificate.
         """
-        context = self._tls_context(destination.ca, alpn) if tls else None
+        context = None
+        if tls:
+            identity = await identity_for(destination, choice.store)
+            context = self._tls_context(destination.ca, alpn) if identity is None else _context(destination.ca, alpn)
+            if identity is not None:
+                identity.present(context)
         proxy = choice.of(destination, host)
         if proxy is None:
             sock, address = await self._connect(destination, host, choice)
@@ -110,15 +116,10 @@ class Dialler:
             raise
 
     def _tls_context(self, ca: str | None, alpn: tuple[str, ...]) -> ssl.SSLContext:
-        """System roots, plus the destination's or the proxy's own (PEM text) if it names one."""
+        """One without a certificate of ours, so that any connection may share it."""
         context = self._contexts.get((ca, alpn))
         if context is None:
-            context = ssl.create_default_context()
-            context.minimum_version = ssl.TLSVersion.TLSv1_2
-            if ca is not None:
-                context.load_verify_locations(cadata=ca)
-            context.set_alpn_protocols(alpn)
-            self._contexts[ca, alpn] = context
+            context = self._contexts[ca, alpn] = _context(ca, alpn)
         return context
 
     async def _connect(self, destination: Destination, host: str, choice: ProxyChoice) -> tuple[socket.socket, str]:
@@ -187,6 +188,16 @@ class Dialler:
             else:
                 return sock, address
         raise DialError(Code.UPSTREAM_UNREACHABLE, failed) if failed or refused is None else refused
+
+
+def _context(ca: str | None, alpn: tuple[str, ...]) -> ssl.SSLContext:
+    """System roots, plus the destination's or the proxy's own (PEM text) if it names one."""
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if ca is not None:
+        context.load_verify_locations(cadata=ca)
+    context.set_alpn_protocols(alpn)
+    return context
 
 
 class _Peer(NamedTuple):

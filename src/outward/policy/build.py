@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from outward.policy.model import Registries
     from outward.policy.shapes import Reading, Value
 
-_NOT_WITH_PASSTHROUGH: Final = ("ask", "deny", "inject", "ca", "redact", "client_credentials")
+_NOT_WITH_PASSTHROUGH: Final = ("ask", "deny", "inject", "ca", "client_certificate", "redact", "client_credentials")
 _VAULT_LOG_INS: Final = {
     "role_id": {"approle"},
     "secret_id": {"approle"},
@@ -161,6 +161,7 @@ class Builder:
             "connect_to": value.get("connect_to"),
             "proxy": self._proxy(value.data["proxy"]) if "proxy" in value.data else None,
             "ca": self._certificate(value.data.get("ca")),
+            "client_certificate": self._client_certificate(value),
             "allow_private": value.get("allow_private", False),
             "client_credentials": value.get("client_credentials", "strip"),
             "redact": value.get("redact", True),
@@ -200,6 +201,17 @@ class Builder:
             ca=self._certificate(authority),
             no_proxy=_texts(value, "no_proxy"),
         )
+
+    def _client_certificate(self, value: Value) -> tuple[str, str] | None:
+        given = value.data.get("client_certificate")
+        if given is None:
+            return None
+        if value.get("scheme") == "http":
+            self._place(None, given).problem("a client certificate needs TLS", accepted="scheme: https")
+            return None
+        self._refer(given.get("key"), given.data["key"])
+        text = self._certificate(given.data["cert"])
+        return None if text is None else (text, given.get("key"))
 
     def _check_tls(self, value: Value) -> None:
         here = self._place(None, value)

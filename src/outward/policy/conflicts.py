@@ -22,7 +22,7 @@ def find_conflicts(destinations: Sequence[Placed]) -> None:
     * Both would inject into one request. A file may repeat what a file that it uses says, word for word.
     * One host is both passed through and intercepted.
     * The same host, and one request would be delivered in two ways (``connect_to``, ``proxy``, ``ca``,
-      ``allow_private``).
+      ``client_certificate``, ``allow_private``).
     """
     for earlier, later in _overlapping(destinations):
         one, two = earlier.thing, later.thing
@@ -38,7 +38,8 @@ def find_conflicts(destinations: Sequence[Placed]) -> None:
 
 
 def _delivery(destination: Destination) -> tuple[object, ...]:
-    return destination.connect_to, destination.proxy, destination.ca, destination.allow_private
+    certificate = destination.client_certificate
+    return destination.connect_to, destination.proxy, destination.ca, certificate, destination.allow_private
 
 
 def _overlapping(destinations: Sequence[Placed]) -> Iterator[tuple[Placed, Placed]]:

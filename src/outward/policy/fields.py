@@ -170,6 +170,18 @@ DESTINATION: Final = Record(
         ),
         "proxy": Field(PROXY, "proxy that the way leads through, or `none`; default: that of the policy"),
         "ca": Field(PATH, "PEM file of a root to trust for this destination, besides the system's"),
+        "client_certificate": Field(
+            Record(
+                "a client certificate",
+                {
+                    "cert": Field(
+                        PATH, "PEM file of the certificate, with those between it and the root", required=True
+                    ),
+                    "key": Field(NAME, "secret that is its private key (PEM, not encrypted)", required=True),
+                },
+            ),
+            "certificate by which the server knows us (mutual TLS)",
+        ),
         "allow_private": Field(Flag(), "whether the host may resolve to private addresses; default `false`"),
         "client_credentials": Field(
             Choice(("strip", "pass")), "what becomes of credentials that the client sends; default `strip`"

@@ -237,6 +237,10 @@ MISTAKES = {
         wrapped('{host: a.b, inject: [{query: "k%65y", secret: key}]}'),
         4, 34, "destinations[0].inject[0].query", "percent", "", "",
     ),
+    "client certificate in the clear": (
+        wrapped("{host: a.b, scheme: http, client_certificate: {cert: ./policy.yaml, key: key}}"),
+        4, 51, "destinations[0].client_certificate", "needs TLS", "", "https",
+    ),
     "cookie twice": (
         wrapped("{host: a.b, inject: [{cookie: sid, secret: key}, {cookie: SID, secret: key}]}"),
         4, 54, "destinations[0].inject[1]", "sets the cookie 'sid' already", "", "",

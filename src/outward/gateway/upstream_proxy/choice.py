@@ -33,7 +33,7 @@ class ProxyChoice:
 
     def __init__(self, policy: Policy, store: CredentialStore) -> None:
         self._caller: Final = store.caller.by_scheme
-        self._store: Final = store
+        self.store: Final = store
         named = (policy.proxy, *(destination.proxy for destination in policy.destinations), *self._caller.values())
         self._all: Final = frozenset(one for one in named if isinstance(one, Proxy))
 
@@ -54,4 +54,4 @@ class ProxyChoice:
         """The credentials for ``proxy``. Raises :class:`~outward.core.SecretUnavailable`: it is never asked without them."""
         if proxy.secret is None:
             return None
-        return Login(proxy.username.encode(), await self._store.get(proxy.secret))
+        return Login(proxy.username.encode(), await self.store.get(proxy.secret))
