@@ -46,10 +46,17 @@ class Lifetime(NamedTuple):
     default: float | None = None
     ahead: bool = True
 
-    def bound(self, lifetime: float | None) -> float:
-        """Seconds, for a value whose service says ``lifetime``."""
-        bounds = [seconds for seconds in (self.ttl, lifetime) if seconds is not None]
-        return min(bounds, default=float("inf") if self.default is None else self.default)
+    def end(self, lifetime: float | None, asked: float, arrived: float) -> float:
+        """When a value ends that was ``asked`` for and ``arrived`` at these times, and whose service says ``lifetime``.
+
+        What the service says counts from the question, for a slow answer has lived before it was here; what we say from
+        when it is here.
+        """
+        own = self.ttl if self.ttl is not None or lifetime is not None else self.default
+        ends = [] if own is None else [arrived + own]
+        if lifetime is not None:
+            ends.append(asked + lifetime)
+        return min(ends, default=float("inf"))
 
     def asked_again(self, seconds: float) -> float:
         """After how many of its ``seconds`` a value is fetched anew."""
@@ -155,11 +162,10 @@ class Kept:
         except SecretUnavailable as failure:
             self._failed(failure)
             raise
-        # Counted from the question: a slow answer has lived before it was here.
-        seconds = self._lifetime.bound(fetched.lifetime)
+        now = time.monotonic()
         self._fetched, self._failure, self._failures = fetched, None, 0
-        self._expires = begun + seconds
-        self._ask_again = begun + self._lifetime.asked_again(seconds)
+        self._expires = self._lifetime.end(fetched.lifetime, begun, now)
+        self._ask_again = now + self._lifetime.asked_again(self._expires - now)
         return fetched
 
     async def _next(self) -> Fetched:

@@ -114,7 +114,7 @@ def test_an_expired_value_is_never_given(now: list[float]) -> None:
     ],
 )
 def test_the_policy_bounds_what_the_service_says(lifetime: Lifetime, says: float | None, seconds: float) -> None:
-    assert lifetime.bound(says) == seconds
+    assert lifetime.end(says, 1000, 1000) == 1000 + seconds
 
 
 def test_how_far_ahead() -> None:
@@ -122,6 +122,12 @@ def test_how_far_ahead() -> None:
     assert Lifetime().asked_again(36_000) == 36_000 - 300
     assert Lifetime().asked_again(float("inf")) == float("inf")
     assert Lifetime(ahead=False).asked_again(100) == 100
+
+
+def test_what_we_say_counts_from_when_a_value_is_here() -> None:
+    """Else one that takes longer than its ttl could never be used."""
+    assert Lifetime(ttl=1).end(None, asked=1000, arrived=1005) == 1006
+    assert Lifetime(ttl=1).end(3, asked=1000, arrived=1005) == 1003
 
 
 def test_a_slow_answer_has_lived_before_it_was_here(now: list[float]) -> None:
