@@ -9,6 +9,7 @@ import socket
 import ssl
 import threading
 import time
+from base64 import b64encode
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,7 @@ destinations:
     ca: CA
     allow: ["GET,HEAD /v1/**"]
     deny: ["* /v1/admin/**"]
+    redact: {redact}
     inject: [{{header: authorization, value: "Bearer {{key}}"}}]
   - host: plain.test
     scheme: http
@@ -61,9 +63,14 @@ SWITCH = (
 
 
 @pytest.fixture
-def gateway(serve: Callable[..., Serve]) -> Callable[[int], Serve]:
-    """Starts a gateway that knows ``api.test`` and ``plain.test``, both at a port."""
-    return lambda port: serve(POLICY.format(port=port, other=OTHER), env={"KEY": REAL})
+def gateway(serve: Callable[..., Serve]) -> Callable[..., Serve]:
+    """Starts a gateway that knows ``api.test`` and ``plain.test``, both at a port; most servers here send no frames."""
+
+    def start(port: int, *, redact: bool = False) -> Serve:
+        policy = POLICY.format(port=port, other=OTHER, redact="true" if redact else "false")
+        return serve(policy, env={"KEY": REAL})
+
+    return start
 
 
 def ended(gateway: Serve) -> dict[str, Any]:
@@ -111,11 +118,15 @@ def dial(gateway: Serve, uri: str = "wss://api.test/v1/ws", **options: Any) -> C
     return client
 
 
-@pytest.mark.parametrize("compression", ["deflate", None])
-def test_messages_go_both_ways(server_ca: trustme.CA, gateway: Callable[[int], Serve], compression: str | None) -> None:
+@pytest.mark.parametrize(
+    ("redact", "compression"), [(False, "deflate"), (False, None), (True, "deflate"), (True, None)]
+)
+def test_messages_go_both_ways(
+    server_ca: trustme.CA, gateway: Callable[..., Serve], redact: bool, compression: str | None
+) -> None:
     text, binary = "€" * (MIB // 3), os.urandom(MIB)
     with echoing(server_ca, subprotocols=["second"]) as (port, seen):
-        served = gateway(port)
+        served = gateway(port, redact=redact)
         options: dict[str, Any] = {
             "compression": compression,
             "subprotocols": ["first", "second"],
@@ -123,9 +134,9 @@ def test_messages_go_both_ways(server_ca: trustme.CA, gateway: Callable[[int], S
         }
         with dial(served, **options) as client:
             assert client.subprotocol == "second"
-            assert [extension.name for extension in client.protocol.extensions] == (
-                ["permessage-deflate"] if compression else []
-            )
+            compressed = bool(compression) and not redact  # what is redacted has to be readable
+            names = [extension.name for extension in client.protocol.extensions]
+            assert names == (["permessage-deflate"] if compressed else [])
             for message in (text, binary, "", b"", "done"):
                 client.send(message)
                 assert client.recv(timeout=20) == message
@@ -142,9 +153,45 @@ def test_messages_go_both_ways(server_ca: trustme.CA, gateway: Callable[[int], S
     assert "x-api-key" not in headers
     assert (end["status"], end["secrets"], end.get("error")) == (101, ["key"], None)
     # The text hardly counts when it is compressed: what went through is what was written.
-    least = MIB if compression else 2 * MIB
+    least = MIB if compressed else 2 * MIB
     for count in (end["bytes_in"], end["bytes_out"]):
         assert least <= count < least + 100_000
+
+
+@pytest.mark.parametrize("redact", [True, False])
+@pytest.mark.parametrize("form", [str, lambda text: b64encode(b"x" + text.encode()).decode(), str.encode])
+def test_what_the_server_says_is_redacted(
+    server_ca: trustme.CA, gateway: Callable[..., Serve], redact: bool, form: Callable[[str], Any]
+) -> None:
+    with echoing(server_ca) as (port, _), dial(gateway(port, redact=redact)) as client:
+        said = form(f"the key is {REAL}, is it not?")
+        client.send(said)
+        heard = client.recv(timeout=20)
+        client.send([said[:20], said[20:30], said[30:]])  # in fragments
+        assert client.recv(timeout=20) == heard
+        assert type(heard) is type(said)
+        assert (heard != said) is redact
+
+
+def test_where_it_is_redacted_frames_have_to_be_frames(
+    gateway: Callable[..., Serve], upstream: Callable[..., Upstream]
+) -> None:
+    async def talk(server: Upstream, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert await read_request(reader)
+        writer.write(SWITCH)
+        await reader.read(1)  # the client has seen that
+        writer.write(b"\x81\x02ok\xc1\x02no")
+        await reader.read()
+
+    served = gateway(upstream("api.test", handler=talk).port, redact=True)
+    with served.tunnel("api.test") as client:
+        client.send(HANDSHAKE)
+        assert client.read_head()[0] == 101
+        client.send(b"?")
+        while client.receive():
+            pass
+        assert b"no" not in client.buffer
+    assert "extension" in ended(served)["error"]
 
 
 def refusal(gateway: Serve, uri: str = "wss://api.test/v1/ws", **headers: str) -> tuple[int, str]:
@@ -154,7 +201,7 @@ def refusal(gateway: Serve, uri: str = "wss://api.test/v1/ws", **headers: str) -
     return response.status_code, json.loads(response.body or b"")["error"]["code"]
 
 
-def test_a_refused_upgrade_is_a_typed_answer(server_ca: trustme.CA, gateway: Callable[[int], Serve]) -> None:
+def test_a_refused_upgrade_is_a_typed_answer(server_ca: trustme.CA, gateway: Callable[..., Serve]) -> None:
     with echoing(server_ca) as (port, seen):
         served = gateway(port)
         assert refusal(served, "wss://api.test/v2/ws") == (403, "path_not_allowed")
@@ -221,7 +268,7 @@ ADMIN = b"GET /v1/admin/keys HTTP/1.1\r\nHost: api.test\r\n\r\n"
 
 @pytest.mark.parametrize("size", [10, 4 * MIB])
 def test_what_the_client_sends_early_waits_for_the_server(
-    upstream: Callable[..., Upstream], gateway: Callable[[int], Serve], size: int
+    upstream: Callable[..., Upstream], gateway: Callable[..., Serve], size: int
 ) -> None:
     server = Scripted(SWITCH + b"hello")
     server.go.clear()
@@ -238,7 +285,7 @@ def test_what_the_client_sends_early_waits_for_the_server(
 
 @pytest.mark.parametrize("status", [200, 403, 426])
 def test_a_server_that_refuses_sees_no_second_request(
-    upstream: Callable[..., Upstream], gateway: Callable[[int], Serve], status: int
+    upstream: Callable[..., Upstream], gateway: Callable[..., Serve], status: int
 ) -> None:
     """Upgrade smuggling: what follows a refused upgrade is a request like any other, and is decided about."""
     server = Scripted(answer(status, b"no"), answer(200, b"an ordinary one"))
@@ -263,7 +310,7 @@ LIES = {
 
 @pytest.mark.parametrize("lie", LIES)
 def test_a_server_that_has_not_understood_gets_no_tunnel(
-    upstream: Callable[..., Upstream], gateway: Callable[[int], Serve], lie: str
+    upstream: Callable[..., Upstream], gateway: Callable[..., Serve], lie: str
 ) -> None:
     """A 101 that somebody else made the server say: it still reads HTTP, and nobody would decide about the rest."""
     server = Scripted(LIES[lie], answer(200, b"all keys"))
@@ -278,7 +325,7 @@ def test_a_server_that_has_not_understood_gets_no_tunnel(
 
 
 def test_with_the_proof_nobody_decides_about_the_rest(
-    upstream: Callable[..., Upstream], gateway: Callable[[int], Serve]
+    upstream: Callable[..., Upstream], gateway: Callable[..., Serve]
 ) -> None:
     """What the check above prevents: a server that proves itself and reads on as HTTP can be asked for anything."""
     server = Scripted(SWITCH, answer(200, b"all keys"))
@@ -301,7 +348,7 @@ def test_with_the_proof_nobody_decides_about_the_rest(
     ],
 )
 def test_what_is_no_handshake_does_not_go_out(
-    upstream: Callable[..., Upstream], gateway: Callable[[int], Serve], handshake: bytes
+    upstream: Callable[..., Upstream], gateway: Callable[..., Serve], handshake: bytes
 ) -> None:
     server = Scripted(SWITCH)
     served = gateway(upstream("api.test", handler=server).port)
@@ -314,7 +361,7 @@ def test_what_is_no_handshake_does_not_go_out(
 
 
 def test_a_kept_connection_that_the_server_closed_is_replaced(
-    upstream: Callable[..., Upstream], gateway: Callable[[int], Serve]
+    upstream: Callable[..., Upstream], gateway: Callable[..., Serve]
 ) -> None:
     async def one_each(server: Upstream, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         seen = await read_request(reader)
@@ -333,9 +380,7 @@ def test_a_kept_connection_that_the_server_closed_is_replaced(
 # -- the tunnel
 
 
-def test_what_was_sent_before_the_end_arrives(
-    upstream: Callable[..., Upstream], gateway: Callable[[int], Serve]
-) -> None:
+def test_what_was_sent_before_the_end_arrives(upstream: Callable[..., Upstream], gateway: Callable[..., Serve]) -> None:
     closed, counted, count = threading.Event(), threading.Event(), 0
 
     async def slow(server: Upstream, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -362,7 +407,7 @@ def test_what_was_sent_before_the_end_arrives(
 
 
 def test_where_there_is_no_tls_one_direction_may_end_first(
-    upstream: Callable[..., Upstream], gateway: Callable[[int], Serve]
+    upstream: Callable[..., Upstream], gateway: Callable[..., Serve]
 ) -> None:
     async def last_word(server: Upstream, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         assert await read_request(reader)
@@ -382,7 +427,7 @@ def test_where_there_is_no_tls_one_direction_may_end_first(
 
 
 def test_a_fast_server_waits_for_a_slow_client(
-    upstream: Callable[..., Upstream], gateway: Callable[[int], Serve]
+    upstream: Callable[..., Upstream], gateway: Callable[..., Serve]
 ) -> None:
     size = 256 * MIB
 

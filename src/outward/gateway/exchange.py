@@ -31,7 +31,8 @@ from outward.core import (
 from outward.gateway.attempt import Attempt
 from outward.gateway.denial import Denial, Refused, code_of
 from outward.gateway.record import Record
-from outward.gateway.websocket import check_answer, check_request
+from outward.gateway.websocket import check_answer, check_request, check_unextended
+from outward.gateway.websocket_frames import ServerFrames
 
 if TYPE_CHECKING:
     from outward.audit import Batch
@@ -58,6 +59,7 @@ class Exchange:
         "_attempt",
         "_batch",
         "_destination",
+        "_frames",
         "_gathered",
         "_gathering",
         "_head",
@@ -88,6 +90,7 @@ class Exchange:
         self._upstream: UpstreamStream | None = None
         self._attempt: Final = Attempt(head, http2=client.http2)
         self._scrubber: Scrubber | None = None
+        self._frames: ServerFrames | None = None
         self._task: asyncio.Task[None] | None = None
         self._injector: Injector
         self._destination: Destination
@@ -384,6 +387,9 @@ class Exchange:
             if not self._head.websocket or not self._request_done:
                 raise UpstreamError("the server switched protocols unasked")
             check_answer(self._head, head)
+            if self._scrubber is not None:
+                check_unextended(head)
+                self._frames = ServerFrames(self._scrubber)
         except UpstreamError as error:
             self._upstream_failed(error)
             return
@@ -393,6 +399,14 @@ class Exchange:
 
     def on_tunnel_data(self, data: bytes) -> None:
         """From the server to the client."""
+        if self._frames is not None:
+            try:
+                data = self._frames.feed(data)
+            except UpstreamError as error:
+                self._upstream_failed(error)
+                return
+            if not data:
+                return
         self._record.body_out += len(data)
         self.client.tunnel(data)
 

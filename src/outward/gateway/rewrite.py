@@ -37,7 +37,7 @@ NOT_ANSWERED: Final = HOP_BY_HOP | {
     "x-outward-verdict",  # ours to say
 }
 
-_CODINGS: Final = frozenset({"accept-encoding", "grpc-accept-encoding"})
+_CODINGS: Final = frozenset({"accept-encoding", "grpc-accept-encoding", "sec-websocket-extensions"})
 """Fields that ask for answers in which a secret cannot be found."""
 
 WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})

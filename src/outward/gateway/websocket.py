@@ -1,12 +1,12 @@
 """The opening handshake of a WebSocket (RFC 6455 §4), as far as it protects what the policy decided. Without I/O.
 
-After the handshake the gateway passes octets on without reading them. Both sides must therefore have meant it: a server that
-sends a 101 without having understood the handshake (one that relays somebody else's status, say) still reads HTTP, and what
-comes through the tunnel would be requests that nobody has decided about. The proof is ``Sec-WebSocket-Accept``, which only a
-server that speaks the protocol computes from the client's key.
+After the handshake the gateway passes octets on, and reads them only where answers are scrubbed. Both sides must therefore have
+meant it: a server that sends a 101 without having understood the handshake (one that relays somebody else's status, say) still
+reads HTTP, and what comes through the tunnel would be requests that nobody has decided about. The proof is
+``Sec-WebSocket-Accept``, which only a server that speaks the protocol computes from the client's key.
 
 Subprotocols and extensions, compression among them, are agreed between client and server; the client rejects what it did not
-offer (§4.1), and nothing here depends on it.
+offer (§4.1). Where answers are scrubbed no extension is offered to the server, and none may be accepted.
 """
 
 from __future__ import annotations
@@ -57,6 +57,12 @@ def check_answer(request: RequestHead, answer: ResponseHead) -> None:
         raise UpstreamError("the server switched protocols without saying so in its Connection field")
     if _values(answer, "sec-websocket-accept") != [accept_of(_key_of(request))]:
         raise UpstreamError("the server switched protocols without having understood the WebSocket handshake")
+
+
+def check_unextended(answer: ResponseHead) -> None:
+    """Raises :class:`UpstreamError` for an extension (§9): what it makes of the messages could not be scrubbed."""
+    if any(_values(answer, "sec-websocket-extensions")):
+        raise UpstreamError("the server uses an extension of WebSocket that it was not asked for")
 
 
 def _key_of(head: RequestHead) -> str:
