@@ -103,11 +103,13 @@ def unlock_for(policy: Policy, environment: Mapping[str, str]) -> None:
     A file with the passphrase is read when it is needed; unless it can be read only once, or by one process.
     """
     wanted = {spec.argument for spec in policy.secrets.values() if spec.source == "keyring"}
-    if not wanted:
+    # Refresh tokens that follow the first one are kept there, under names that depend on its value.
+    rotating = any(spec.source == "oauth" and "refresh_token" in spec.settings for spec in policy.secrets.values())
+    if not wanted and not rotating:
         return
     file = EncryptedFile(secrets_directory(environment) / ENCRYPTED)
     public = file.public()
-    if public is None or wanted.isdisjoint(public.entries) or public.opening.key_file:
+    if public is None or public.opening.key_file or (wanted.isdisjoint(public.entries) and not rotating):
         return
     path = passphrase_file(environment)
     if path is None and not has_terminal():

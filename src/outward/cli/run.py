@@ -84,7 +84,7 @@ def command(
     if line := announcement(proxies, policy):
         _say(line)
     _require_bubblewrap(backend or policy.sandbox.backend)
-    if not dry_run and any(spec.source == "keyring" for spec in policy.secrets.values()):
+    if not dry_run and any(spec.source in {"keyring", "oauth"} for spec in policy.secrets.values()):
         from outward.cli.asking import unlock_for  # here: few policies have such secrets, and starts must be quick
 
         unlock_for(policy, os.environ)

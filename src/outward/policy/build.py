@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from outward.core import Action, ClientError, Destination, Injection, OutwardError, Proxy, Rule, canonical_host
 from outward.core.canonical import folded_name
+from outward.policy import tree
 from outward.policy.model import AgentSpec, Limits, SandboxSpec, SecretSpec, WorkspaceSpec
-from outward.policy.secret_fields import SOURCES
+from outward.policy.secret_fields import AWS_STS_PARTS, SOURCES
 from outward.policy.texts import FileName, PartName, SecretName
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from outward.policy.model import Registries
     from outward.policy.shapes import Reading, Value
+    from outward.policy.tree import Node
 
 _NOT_WITH_PASSTHROUGH: Final = ("ask", "deny", "inject", "ca", "client_certificate", "redact", "client_credentials")
 _VAULT_LOG_INS: Final = {
@@ -77,9 +79,10 @@ class Builder:
     def build(self, root: Value) -> None:
         """Adds the secrets, agents and destinations of the file."""
         if "secrets" in root.data:
-            self._parts.secret_names.update(key.text for key, _ in root.data["secrets"].node.pairs)
+            for key, node in root.data["secrets"].node.pairs:
+                self._parts.secret_names.update(_names(key.text, node))
         for name, value in root.get("secrets", {}).items():
-            self._parts.secrets.append(self._place(self._secret(name, value), value))
+            self._parts.secrets += [self._place(spec, value) for spec in self._secret(name, value)]
         for name, value in root.get("agents", {}).items():
             self._parts.agents.append(self._place(AgentSpec(name, value.get("secret")), value))
             self._refer(value.get("secret"), value.data["secret"])
@@ -108,7 +111,8 @@ class Builder:
         """A list of them."""
         return tuple(map(self.path, value.data)) if value is not None else ()
 
-    def _secret(self, name: str, value: Value) -> SecretSpec:
+    def _secret(self, name: str, value: Value) -> list[SecretSpec]:
+        """The secret, or those that it consists of."""
         source = next(source for source in SOURCES if source in value.data)
         needs: dict[str, None] = {}
         settings = value.data[source]
@@ -120,7 +124,14 @@ class Builder:
             argument = tuple(pair for pair in argument if pair[0] not in named)
             self._check_settings(source, settings)
         options = {option: value.get(option) for option in ("ttl", "expose", "placeholder")}
-        return SecretSpec(name, source, argument, part=part, needs=tuple(needs), **options)
+        spec = SecretSpec(name, source, argument, part=part, needs=tuple(needs), **options)
+        if source != "aws_sts":
+            return [spec]
+        for option in ("expose", "placeholder"):
+            if option in value.data:
+                message = f"{option!r} is for one value, and this source gives {len(AWS_STS_PARTS)}"
+                self._place(None, value.data[option]).problem(message, accepted="sandbox: {env: {set: …}}")
+        return [replace(spec, name=f"{name}.{part}", part=part) for part in AWS_STS_PARTS]
 
     def _check_settings(self, source: str, settings: Value) -> None:
         """What the settings of a source mean together."""
@@ -134,6 +145,17 @@ class Builder:
             for key, allowed in _VAULT_LOG_INS.items():
                 if key in given and auth not in allowed:
                     here.problem(f"{key!r} goes with auth: {' or '.join(sorted(allowed))}", found=f"auth: {auth}")
+
+        if source == "oauth":
+            if "client_secret" not in given and "refresh_token" not in given:
+                here.problem("a client without a refresh token needs its secret", accepted="client_secret or refresh_token")
+            if "auth" in given and "client_secret" not in given:
+                here.problem("'auth' says where the client's secret stands, and there is none", accepted="client_secret")
+        if source == "aws_sts":
+            if ("access_key" in given) != ("secret_key" in given):
+                here.problem("an access key is an id and a key", accepted="access_key and secret_key")
+            if "session_token" in given and "access_key" not in given:
+                here.problem("'session_token' goes with 'access_key'")
 
     def _plain(self, value: Value, needs: dict[str, None]) -> Any:
         """What a source is told: nothing but texts, numbers, paths and tuples of them. ``needs`` gets the secrets named."""
@@ -387,3 +409,9 @@ def _place_of(url: str) -> tuple[str, str, int] | None:
         return parts.scheme, canonical_host(parts.hostname), parts.port or _DEFAULT_PORT[parts.scheme]
     except (ValueError, ClientError):
         return None
+
+
+def _names(name: str, node: Node) -> list[str]:
+    """What the secret is called where it is used, whether it can be read or not."""
+    several = isinstance(node, tree.Mapping) and any(key.text == "aws_sts" for key, _ in node.pairs)
+    return [f"{name}.{part}" for part in AWS_STS_PARTS] if several else [name]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from outward.policy import texts
-from outward.policy.shapes import ByKind, Choice, Field, List, Number, Record, Text
+from outward.policy.shapes import ByKind, Choice, Field, List, Number, Record, Table, Text
 
 NAME: Final = Text("a name of letters, digits, - _ .", r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}")
 VARIABLE: Final = Text("the name of an environment variable", r"[A-Za-z_][A-Za-z0-9_]*", private=True)
@@ -121,6 +121,99 @@ KUBERNETES: Final = Record(
     },
 )
 
+TOKEN: Final = Text("a word of visible ASCII characters", r"[\x21\x23-\x5b\x5d-\x7e]+")
+"""RFC 6749 §3.3: one of several scopes."""
+
+OAUTH: Final = Record(
+    "oauth",
+    {
+        "token_url": Field(
+            Text("an address such as https://auth.corp.example/oauth/token", r"https?://[^\x00-\x20#@%]+"),
+            "address that gives tokens",
+            required=True,
+        ),
+        "client_id": Field(LINE, "name of the client", required=True),
+        "client_secret": Field(ANOTHER, "secret that is the client's; without it the client is public"),
+        "refresh_token": Field(
+            ANOTHER, "secret that is the first refresh token; without it the grant is `client_credentials`"
+        ),
+        "auth": Field(Choice(("basic", "post")), "where the client's secret stands; default `basic`"),
+        "scopes": Field(List(TOKEN, least=1), "what is asked for; default: what the service gives"),
+        "audience": Field(LINE, "`audience`, where the service wants it"),
+        "resource": Field(LINE, "`resource` (RFC 8707), where the service wants it"),
+        "ca": Field(PATH, "PEM file of a root to trust besides the system's"),
+    },
+)
+
+GITHUB_APP: Final = Record(
+    "github_app",
+    {
+        "app": Field(
+            ByKind({"number": Number(1, 1 << 53), "text": LABEL}), "id or client id of the app", required=True
+        ),
+        "private_key": Field(ANOTHER, "secret that is the app's private key, in PEM", required=True),
+        "installation": Field(
+            ByKind(
+                {
+                    "number": Number(1, 1 << 53),
+                    "text": Text("a repository such as acme/web", r"[A-Za-z0-9\-]+/(?!\.{1,2}$)[A-Za-z0-9\-_.]+"),
+                }
+            ),
+            "id of the installation, or a repository where the app is installed",
+            required=True,
+        ),
+        "repositories": Field(
+            List(Text("a repository without its owner", r"[A-Za-z0-9\-_.]+"), least=1),
+            "the only repositories that the token is for; default: all of the installation",
+        ),
+        "permissions": Field(
+            Table(Text("a permission such as contents", r"[a-z_]+"), Choice(("read", "write", "admin"))),
+            "the only permissions that the token has; default: all of the installation",
+        ),
+        "url": Field(
+            Text("an address such as https://github.corp.example/api/v3", r"https?://[^\x00-\x20?#@%]+"),
+            "address of the API of GitHub Enterprise; default: that of github.com",
+        ),
+    },
+)
+
+AWS_STS: Final = Record(
+    "aws_sts",
+    {
+        "role": Field(Text("the ARN of a role", r"arn:[a-z\-]+:iam::[0-9]{12}:role/[\x21-\x7e]+"), "role", required=True),
+        "access_key": Field(ANOTHER, "secret that is the id of the access key to ask with"),
+        "secret_key": Field(ANOTHER, "with `access_key`: the secret that is its key"),
+        "session_token": Field(ANOTHER, "with `access_key`: the secret that is its session token, if it has one"),
+        "web_identity": Field(ANOTHER, "secret that is a token of an identity provider, to ask with instead"),
+        "region": Field(LABEL, "region; default: `AWS_REGION`"),
+        "duration": Field(DURATION, "how long the credentials are good, from 15m to 12h; default 1h"),
+        "session_name": Field(Text("2 to 64 letters, digits and _=,.@+-", r"[\w+=,.@\-]{2,64}"), "default `outward`"),
+        "external_id": Field(LINE, "external id that the role's trust policy asks for"),
+        "policy": Field(
+            Text("an IAM policy in JSON, in quotes", parse=texts.json_object), "session policy: the limit of the session"
+        ),
+        "policy_arns": Field(
+            List(Text("the ARN of a policy", r"arn:[a-z\-]+:iam::\w+:policy/[\x21-\x7e]+"), least=1),
+            "managed policies that are the limit of the session",
+        ),
+    },
+    one_of=("access_key", "web_identity"),
+)
+AWS_STS_PARTS: Final = ("access_key_id", "secret_access_key", "session_token")
+"""What the set consists of: a secret ``aws`` of this source is the secrets ``aws.access_key_id`` and so on."""
+
+GCP_TOKEN: Final = Record(
+    "gcp_token",
+    {
+        "key": Field(ANOTHER, "secret that is the JSON key file of a service account", required=True),
+        "impersonate": Field(
+            Text("a service account", r"[A-Za-z0-9\-._]+@[A-Za-z0-9\-.]+"), "service account that the token is for instead"
+        ),
+        "scopes": Field(List(TOKEN, least=1), "default: `https://www.googleapis.com/auth/cloud-platform`"),
+        "lifetime": Field(DURATION, "how long a token is good; default and, mostly, longest: 1h"),
+    },
+)
+
 SOURCES: Final = {
     # By the key that names the source: those of this version.
     "env": Field(VARIABLE, "variable of the environment in which outward is started"),
@@ -154,6 +247,10 @@ SOURCES: Final = {
     ),
     "bitwarden": Field(BITWARDEN, "Bitwarden's password manager (`bw`) or Secrets Manager (`bws`)"),
     "kubernetes": Field(KUBERNETES, "Secret of a Kubernetes cluster"),
+    "oauth": Field(OAUTH, "access tokens by OAuth 2"),
+    "github_app": Field(GITHUB_APP, "tokens of an installation of a GitHub App"),
+    "aws_sts": Field(AWS_STS, "temporary credentials of an AWS role, three values"),
+    "gcp_token": Field(GCP_TOKEN, "access tokens of a Google service account"),
 }
 
 SECRET: Final = Record(
@@ -168,9 +265,4 @@ SECRET: Final = Record(
         ),
     },
     one_of=tuple(SOURCES),
-    later=frozenset(
-        {"keyring", "vault", "aws", "gcp", "azure", "onepassword", "bitwarden", "kubernetes"}
-        | {"oauth", "github_app", "aws_sts", "gcp_token"}
-    )
-    - set(SOURCES),
 )

@@ -6,6 +6,7 @@ forms) with what is wrong.
 
 from __future__ import annotations
 
+import json
 import re
 from ipaddress import ip_address, ip_network
 from typing import Final, Literal
@@ -193,6 +194,17 @@ def argument(text: str) -> str:
     """An argument of a command, or the name of a file: anything without NUL."""
     if not text or "\0" in text:
         raise ValueError("this must not be empty or hold a NUL")
+    return text
+
+
+def json_object(text: str) -> str:
+    """A JSON object, as it stands."""
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict):
+        raise ValueError("this must be a JSON object")
     return text
 
 

@@ -75,5 +75,9 @@ SOURCES: Final[dict[str, Source]] = {
         Source("onepassword", ttl=900.0),
         Source("bitwarden", ttl=900.0),
         Source("kubernetes", ttl=300.0),
+        Source("oauth", ttl=300.0),
+        Source("github_app", ttl=300.0),
+        Source("aws_sts", ttl=300.0),
+        Source("gcp_token", ttl=300.0),
     )
 }

@@ -77,15 +77,11 @@ class Field(NamedTuple):
 
 
 class Record(NamedTuple):
-    """A mapping with known keys. ``one_of``: exactly one of these must be there.
-
-    ``later`` are keys that the language has and this version has not; they get an error of their own.
-    """
+    """A mapping with known keys. ``one_of``: exactly one of these must be there."""
 
     name: str
     fields: c.Mapping[str, Field]
     one_of: tuple[str, ...] = ()
-    later: frozenset[str] = frozenset()
 
     @property
     def accepted(self) -> str:
@@ -121,10 +117,6 @@ class Record(NamedTuple):
         return Value(values, node, path)
 
     def _unknown(self, key: Scalar, path: str, reading: Reading) -> None:
-        if key.text in self.later:
-            accepted = ", ".join(self.one_of)
-            reading.problem(key, path, f"{key.text!r} is not available in this version", accepted=accepted)
-            return
         near = nearest(key.text, self.fields)
         reading.problem(key, path, f"unknown key{near}", found=shown(key), accepted=", ".join(self.fields))
 
@@ -136,7 +128,7 @@ class Record(NamedTuple):
                 accepted = f"{name}: {known.shape.accepted}"
                 reading.problem(node, inside, f"the key {name!r} is missing", accepted=accepted)
         several = [name for name in self.one_of if name in given]
-        if self.one_of and len(several) != 1 and not given & self.later:
+        if self.one_of and len(several) != 1:
             found, accepted = " and ".join(several) or "none of them", ", ".join(self.one_of)
             reading.problem(node, path, "exactly one key of these is needed", found=found, accepted=accepted)
 
