@@ -107,6 +107,8 @@ class GitHub(Keeper):
         claims = claims_of(seen["authorization"].removeprefix("Bearer "), self.key)
         if claims is None or claims["iss"] != "4711" or claims["exp"] - claims["iat"] > 600:
             return 401, {"message": "A JSON web token could not be decoded sk-leak"}
+        if not seen.target.startswith(self.prefix):
+            return 404, {}
         path = seen.target.removeprefix(self.prefix)
         if seen.method == "GET":
             found = self.installed.get(path.removeprefix("/repos/").removesuffix("/installation"))
@@ -116,7 +118,9 @@ class GitHub(Keeper):
         wanted = json.loads(seen.body)
         if not set(wanted.get("repositories", ())) <= self.repositories:
             return 422, {"message": "sk-leak"}
-        if any(self.permissions.get(name) not in {"write", level} for name, level in wanted.get("permissions", {}).items()):
+        levels = {"write": ("read", "write"), "read": ("read",)}
+        given = {name: levels[level] for name, level in self.permissions.items()}
+        if any(level not in given.get(name, ()) for name, level in wanted.get("permissions", {}).items()):
             return 422, {"message": "The permissions requested are not granted to this installation."}
         self.wanted.append(wanted)
         return 201, {"token": f"ghs_test{len(self.wanted)}", "expires_at": self.expires_at, **wanted}
@@ -155,4 +159,7 @@ class Google(Keeper):
             return 400, {"error": {"status": "INVALID_ARGUMENT"}}
         later = datetime.now(UTC).timestamp() + float(self.lifetime[:-1])
         moment = datetime.fromtimestamp(later, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        return 200, {"accessToken": f"ya29.impersonated:{' '.join(wanted['scope'])}".replace(" ", "+"), "expireTime": moment}
+        return 200, {
+            "accessToken": f"ya29.impersonated:{' '.join(wanted['scope'])}".replace(" ", "+"),
+            "expireTime": moment,
+        }

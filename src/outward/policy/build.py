@@ -82,7 +82,7 @@ class Builder:
             for key, node in root.data["secrets"].node.pairs:
                 self._parts.secret_names.update(_names(key.text, node))
         for name, value in root.get("secrets", {}).items():
-            self._parts.secrets += [self._place(spec, value) for spec in self._secret(name, value)]
+            self._parts.secrets.extend(self._place(spec, value) for spec in self._secret(name, value))
         for name, value in root.get("agents", {}).items():
             self._parts.agents.append(self._place(AgentSpec(name, value.get("secret")), value))
             self._refer(value.get("secret"), value.data["secret"])
@@ -131,7 +131,8 @@ class Builder:
             if option in value.data:
                 message = f"{option!r} is for one value, and this source gives {len(AWS_STS_PARTS)}"
                 self._place(None, value.data[option]).problem(message, accepted="sandbox: {env: {set: …}}")
-        return [replace(spec, name=f"{name}.{part}", part=part) for part in AWS_STS_PARTS]
+        bare = replace(spec, expose=None, placeholder=None)
+        return [replace(bare, name=f"{name}.{part}", part=part) for part in AWS_STS_PARTS]
 
     def _check_settings(self, source: str, settings: Value) -> None:
         """What the settings of a source mean together."""
@@ -148,9 +149,13 @@ class Builder:
 
         if source == "oauth":
             if "client_secret" not in given and "refresh_token" not in given:
-                here.problem("a client without a refresh token needs its secret", accepted="client_secret or refresh_token")
+                here.problem(
+                    "a client without a refresh token needs its secret", accepted="client_secret or refresh_token"
+                )
             if "auth" in given and "client_secret" not in given:
-                here.problem("'auth' says where the client's secret stands, and there is none", accepted="client_secret")
+                here.problem(
+                    "'auth' says where the client's secret stands, and there is none", accepted="client_secret"
+                )
         if source == "aws_sts":
             if ("access_key" in given) != ("secret_key" in given):
                 here.problem("an access key is an id and a key", accepted="access_key and secret_key")

@@ -180,7 +180,9 @@ GITHUB_APP: Final = Record(
 AWS_STS: Final = Record(
     "aws_sts",
     {
-        "role": Field(Text("the ARN of a role", r"arn:[a-z\-]+:iam::[0-9]{12}:role/[\x21-\x7e]+"), "role", required=True),
+        "role": Field(
+            Text("the ARN of a role", r"arn:[a-z\-]+:iam::[0-9]{12}:role/[\x21-\x7e]+"), "role", required=True
+        ),
         "access_key": Field(ANOTHER, "secret that is the id of the access key to ask with"),
         "secret_key": Field(ANOTHER, "with `access_key`: the secret that is its key"),
         "session_token": Field(ANOTHER, "with `access_key`: the secret that is its session token, if it has one"),
@@ -190,7 +192,8 @@ AWS_STS: Final = Record(
         "session_name": Field(Text("2 to 64 letters, digits and _=,.@+-", r"[\w+=,.@\-]{2,64}"), "default `outward`"),
         "external_id": Field(LINE, "external id that the role's trust policy asks for"),
         "policy": Field(
-            Text("an IAM policy in JSON, in quotes", parse=texts.json_object), "session policy: the limit of the session"
+            Text("an IAM policy in JSON, in quotes", parse=texts.json_object),
+            "session policy: the limit of the session",
         ),
         "policy_arns": Field(
             List(Text("the ARN of a policy", r"arn:[a-z\-]+:iam::\w+:policy/[\x21-\x7e]+"), least=1),
@@ -207,7 +210,8 @@ GCP_TOKEN: Final = Record(
     {
         "key": Field(ANOTHER, "secret that is the JSON key file of a service account", required=True),
         "impersonate": Field(
-            Text("a service account", r"[A-Za-z0-9\-._]+@[A-Za-z0-9\-.]+"), "service account that the token is for instead"
+            Text("a service account", r"[A-Za-z0-9\-._]+@[A-Za-z0-9\-.]+"),
+            "service account that the token is for instead",
         ),
         "scopes": Field(List(TOKEN, least=1), "default: `https://www.googleapis.com/auth/cloud-platform`"),
         "lifetime": Field(DURATION, "how long a token is good; default and, mostly, longest: 1h"),

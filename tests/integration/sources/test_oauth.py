@@ -161,6 +161,7 @@ def test_only_who_is_trusted_is_told_anything(
 
 def gateway(world: World, dies: str) -> subprocess.CompletedProcess[str]:
     """Fetches the secret in a process that is killed: ``before`` the new refresh token is kept, or right ``after``."""
+    policy = "\n  ".join(("version: 1\nsecrets:", REFRESH, *OTHERS))
     program = f"""
         import asyncio, os, signal
         from outward.cli.proxies import caller_proxies
@@ -178,12 +179,16 @@ def gateway(world: World, dies: str) -> subprocess.CompletedProcess[str]:
             return entry
         LocalStore.put = dying
         environment = {world.environment!r}
-        text = {"version: 1\nsecrets:\n" + "".join(f"  {line}\n" for line in (REFRESH, *OTHERS))!r}
+        text = {policy!r}
         store = CredentialStore(make_policy(text).secrets, environment=environment, caller=caller_proxies(environment))
         print(asyncio.run(store.get("key")).reveal(), flush=True)
     """
     return subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, env=dict(os.environ), timeout=60
+        [sys.executable, "-c", textwrap.dedent(program)],
+        capture_output=True,
+        text=True,
+        env=dict(os.environ),
+        timeout=60,
     )
 
 

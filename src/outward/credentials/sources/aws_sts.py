@@ -7,7 +7,6 @@ https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from outward.core import SecretUnavailable
@@ -18,6 +17,7 @@ from outward.credentials.sources.threads import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from outward.credentials.sources import Outside
     from outward.policy import SecretSpec
@@ -26,7 +26,10 @@ DURATION: Final = 3600
 """Seconds for which the credentials are good unless the policy says otherwise; AWS's own default."""
 _REASONS: Final = {
     # What AWS says it was: what that means, and what to do.
-    "AccessDenied": ("may not assume the role", "Its trust policy must permit it, with the external id if it asks for one."),
+    "AccessDenied": (
+        "may not assume the role",
+        "Its trust policy must permit it, with the external id if it asks for one.",
+    ),
     "ExpiredToken": ("the credentials to ask with have expired", ""),
     "ExpiredTokenException": ("the web identity has expired", ""),
     "InvalidClientTokenId": ("the access key does not exist", ""),
@@ -50,6 +53,7 @@ async def fetch(spec: SecretSpec, outside: Outside) -> Fetched:
 def _assume(spec: SecretSpec, outside: Outside, known: Mapping[str, str]) -> Fetched:
     try:
         from botocore import exceptions
+        from botocore.parsers import ResponseParserError
     except ImportError:
         hint = "pip install 'outward[aws]'"
         raise SecretUnavailable(spec.name, "AWS needs botocore, which is not there", hint=hint) from None
@@ -74,7 +78,7 @@ def _assume(spec: SecretSpec, outside: Outside, known: Mapping[str, str]) -> Fet
     except exceptions.NoRegionError:
         hint = "Name it in the policy: {aws_sts: {region: eu-central-1, …}}, or set AWS_REGION."
         raise SecretUnavailable(spec.name, "AWS: no region is named", hint=hint) from None
-    except (exceptions.BotoCoreError, KeyError) as error:
+    except (exceptions.BotoCoreError, ResponseParserError, KeyError) as error:
         raise SecretUnavailable(spec.name, f"AWS: {type(error).__name__}") from None
     left = expiry.timestamp() - assertion.now()
     if left <= 0:

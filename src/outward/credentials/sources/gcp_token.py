@@ -37,9 +37,7 @@ async def fetch(spec: SecretSpec, outside: Outside) -> Fetched:
     key = await outside.secret(settings["key"])
     if "impersonate" not in settings:
         return await _granted(service, key, scopes, lifetime)
-    own = await outside.share(
-        spec.name, ("gcp_token", key.name), lambda: _granted(service, key, [EVERYTHING], LONGEST)
-    )
+    own = await outside.share(spec.name, ("gcp_token", key.name), lambda: _granted(service, key, [EVERYTHING], LONGEST))
     assert isinstance(own.value, bytes), "a token is one value"
     url = f"{CREDENTIALS}/{quote(settings['impersonate'], safe='@')}:generateAccessToken"
     wanted = {"scope": scopes, "lifetime": f"{lifetime:.0f}s"}

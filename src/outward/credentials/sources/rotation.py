@@ -56,7 +56,7 @@ class Rotation:
         descriptor = await in_thread(self._open)
         try:
             async with asyncio.timeout(PATIENCE):
-                while not _locked(descriptor):
+                while not _locked(descriptor):  # noqa: ASYNC110 (other processes set no event)
                     await asyncio.sleep(PAUSE)
         except TimeoutError:
             os.close(descriptor)

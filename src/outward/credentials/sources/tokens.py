@@ -18,7 +18,10 @@ _SECONDS: Final = re.compile(r"[0-9]{1,9}")
 _REASONS: Final = {
     # RFC 6749 §5.2, RFC 8707 §2. Nothing else of what a service says is repeated.
     "invalid_request": ("does not understand the request", ""),
-    "invalid_client": ("does not take the client's log-in", "Are client_id, client_secret and auth those of the client?"),
+    "invalid_client": (
+        "does not take the client's log-in",
+        "Are client_id, client_secret and auth those of the client?",
+    ),
     "invalid_grant": ("does not take the log-in any more: it has ended, was revoked or replaced", "Log in again."),
     "unauthorized_client": ("does not permit this grant to the client", ""),
     "unsupported_grant_type": ("does not know this grant", ""),
