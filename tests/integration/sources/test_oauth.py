@@ -115,6 +115,7 @@ def test_ahead_of_its_end_once_and_again_after_trouble(world: World, service: To
         assert {(await store.get("key")).reveal() for _ in range(5)} == {b"at-test-1"}
         await until(lambda: (store.cached("key") or old).reveal() == b"at-test-2")
         assert service.made == 2
+        await asyncio.sleep(0)  # that fetch is over, and put away
         now[0] += 3601
         service.broken = (500, b"sk-leak")
         with pytest.raises(SecretUnavailable, match="status 500"):
