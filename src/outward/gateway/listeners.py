@@ -110,7 +110,8 @@ class Listener:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
-PEEK_PAUSE: Final = (0.005, 0.16)
+PEEK_PAUSE: Final = 0.005
+MAX_PEEK_PAUSE: Final = 0.16
 """Seconds between looks at a greeting that arrives in pieces, at first and at most: what was peeked at keeps the socket
 readable, so readiness tells nothing, and thousands of stalled greetings must not keep us busy."""
 
@@ -121,7 +122,7 @@ async def peek(sock: socket.socket, complete: Callable[[bytes], T | None], limit
     Raises :class:`ClientError` when ``limit`` octets are not enough, :class:`ConnectionError` when the client has gone.
     """
     seen = 0
-    pause, longest = PEEK_PAUSE
+    pause = PEEK_PAUSE
     while True:
         try:
             data = sock.recv(limit, socket.MSG_PEEK)
@@ -138,7 +139,7 @@ async def peek(sock: socket.socket, complete: Callable[[bytes], T | None], limit
             if seen >= limit:
                 raise ClientError("the greeting is too large")
         await asyncio.sleep(pause)
-        pause = min(2 * pause, longest)
+        pause = min(2 * pause, MAX_PEEK_PAUSE)
 
 
 async def take(sock: socket.socket, count: int) -> bytes:

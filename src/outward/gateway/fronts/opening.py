@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from outward.core import ClientError, Code, JournalUnavailable, Request, SecretUnavailable
 from outward.core.canonical import is_address
-from outward.gateway.client_hello import HANDSHAKE, MAX_CLIENT_HELLO, parse_client_hello
+from outward.gateway.client_hello import HANDSHAKE, MAX_CLIENT_HELLO, ClientHello, parse_client_hello
 from outward.gateway.denial import Denial, DialError, code_of
 from outward.gateway.fronts.handover import speak_http, speak_https
 from outward.gateway.listeners import peek
@@ -19,8 +19,15 @@ if TYPE_CHECKING:
     import socket
 
     from outward.core import Verdict
-    from outward.gateway.client_hello import ClientHello
     from outward.gateway.gateway import Gateway
+
+
+_NOT_TLS: Final = ClientHello(None, encrypted=False)
+
+
+def _parse_opening(data: bytes) -> ClientHello | None:
+    """The ClientHello, ``None`` while it is incomplete, or what stands for a client that does not begin with TLS."""
+    return parse_client_hello(data) if data[0] == HANDSHAKE else _NOT_TLS
 
 
 class Replies(Protocol):
@@ -74,12 +81,11 @@ class Opening:
 
     async def _intercept(self, verdict: Verdict) -> None:
         """Step 3: TLS with a certificate of ours, or plain HTTP if the client does not begin with TLS."""
-        first = await peek(self._sock, lambda data: data[0], 1)
-        if first != HANDSHAKE:
+        hello = await peek(self._sock, _parse_opening, MAX_CLIENT_HELLO)
+        if hello is _NOT_TLS:
             route = TunnelRoute("http", self._host, self._port)
             await speak_http(self._gateway, self._sock, route, self.asked.agent)
             return
-        hello = await peek(self._sock, parse_client_hello, MAX_CLIENT_HELLO)
         route = TunnelRoute("https", self._host, self._port, hello.sni)
         # A client that names another host gets a certificate for that name, so that it can read the 421.
         await speak_https(self._gateway, self._sock, route, hello.sni or self._host, self.asked, verdict)
