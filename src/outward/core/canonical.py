@@ -185,7 +185,10 @@ def _escape(path: str) -> str:
     try:
         raw = path.encode("latin-1")
     except UnicodeEncodeError:
-        raw = path.encode("utf-8")
+        try:
+            raw = path.encode("utf-8")
+        except UnicodeEncodeError:
+            raise ClientError("the path holds half of a character") from None
     for match in _ESCAPE.finditer(raw):
         code, plain = match.groups()
         if code is not None:

@@ -12,6 +12,7 @@ from outward.gateway.streams import NotHttp1, Unprocessed
 if TYPE_CHECKING:
     from outward.core import UpstreamError
     from outward.credentials.forms.body import BodyTable
+    from outward.credentials.injector import Injector
     from outward.gateway.http1 import RequestHead
     from outward.gateway.streams import UpstreamStream
 
@@ -20,6 +21,9 @@ RETRIED: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 
 MAX_REPEATABLE: Final = 64 * 1024
 """Octets of a request's body that are kept in case that it has to be sent once more."""
+
+MAX_GATHERED: Final = 1024 * 1024
+"""Octets of a request's body that are kept to find its new length, where placeholders are swapped in it."""
 
 
 class Attempt:
@@ -32,7 +36,7 @@ class Attempt:
 
     def __init__(self, head: RequestHead, *, http2: bool) -> None:
         self._head: Final = head
-        self._kept: bytes | None = None  # of the body, for want of a server that takes it
+        self._kept: bytearray | None = None  # of the body, for want of a server that takes it
         self._sent: bytes | None = b""  # of the body so far; `None` where it is too much to be sent again
         self._swap: BodySwap | None = None
         self.error: UpstreamError | None = None
@@ -41,9 +45,20 @@ class Attempt:
         else:
             self.wish = Wish.HTTP2 if http2 else Wish.HTTP1
 
+    def must_gather(self, injector: Injector) -> bool:
+        """Whether the body is needed as a whole, because its new length has to be announced before it.
+
+        A client that waits for 100 sends none before: its body goes on in chunks, like one that is too long to be kept.
+        """
+        head = self._head
+        known = 0 < head.length <= MAX_GATHERED and not head.expect_continue
+        return known and injector.looks_into_body(head.fields)
+
     def keep(self, payload: bytes) -> None:
         """More of the body, while there is no server yet."""
-        self._kept = payload if self._kept is None else self._kept + payload
+        if self._kept is None:
+            self._kept = bytearray()
+        self._kept += payload
 
     def swapping(self, table: BodyTable | None, *, whole: bool) -> RequestHead:
         """The head to send where placeholders are swapped in the body. ``whole``: what has been kept is all of it.
@@ -54,13 +69,13 @@ class Attempt:
         if table is None or head.length == 0:
             return head
         self._swap = BodySwap(table)
-        return head.with_length(len(table.whole(self._kept or b"")) if whole else CHUNKED)
+        return head.with_length(len(table.whole(bytes(self._kept or b""))) if whole else CHUNKED)
 
     def begin(self, upstream: UpstreamStream, *, done: bool) -> None:
         """Passes on what has been kept."""
         kept, self._kept = self._kept, None
         if kept is not None:
-            self.pass_on(upstream, kept, done=done)
+            self.pass_on(upstream, bytes(kept), done=done)
 
     def pass_on(self, upstream: UpstreamStream, payload: bytes, *, done: bool) -> None:
         """More of the body, or of a tunnel. ``done``: that was all."""
@@ -76,7 +91,7 @@ class Attempt:
             if self._sent is None or self.error is not None or self.wish is Wish.UPGRADE:
                 return False
             if self._head.length:
-                self._kept, self._sent = self._sent + (self._kept or b""), b""
+                self._kept, self._sent = bytearray(self._sent) + (self._kept or b""), b""
             self.error = error
             if isinstance(error, NotHttp1):
                 self.wish = Wish.LAST

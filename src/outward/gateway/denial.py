@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import TYPE_CHECKING, Final, Self
 
 from outward.core import (
     STATUS_OF_CODE,
@@ -18,6 +18,9 @@ from outward.core import (
     SecretUnavailable,
     UpstreamError,
 )
+
+if TYPE_CHECKING:
+    from outward.core import Request, Verdict
 
 _REASON: Final = {
     # The reason phrase of each status that we answer ourselves; clients of HTTP/1.1 expect one.
@@ -64,6 +67,12 @@ class Denial:
     rule: str = ""
     detail: str = ""
     hint: str = ""
+
+    @classmethod
+    def of(cls, request: Request, verdict: Verdict | None, code: Code, detail: str, hint: str) -> Self:
+        """The refusal of ``request``, as far as it is known, and of what has been decided about it."""
+        rule = verdict.rule if verdict is not None else ""
+        return cls(code, request.method, request.scheme, request.host, request.port, request.path, rule, detail, hint)
 
     @property
     def status(self) -> int:

@@ -25,13 +25,12 @@ from outward.core import (
     Request,
     SecretUnavailable,
     UpstreamError,
-    canonical_path,
-    canonical_query,
 )
 from outward.gateway.attempt import Attempt
 from outward.gateway.denial import Denial, Refused, code_of
 from outward.gateway.record import Record
-from outward.gateway.websocket import check_answer, check_request, check_unextended
+from outward.gateway.ruleset import Leaked
+from outward.gateway.websocket import check_answer, check_unextended
 from outward.gateway.websocket_frames import ServerFrames
 
 if TYPE_CHECKING:
@@ -45,9 +44,6 @@ if TYPE_CHECKING:
     from outward.gateway.ruleset import Ruleset
     from outward.gateway.streams import ClientStream, UpstreamStream
 
-MAX_GATHERED: Final = 1024 * 1024
-"""Octets of a request's body that are kept to find its new length, where placeholders are swapped in it."""
-
 _log: Final = logging.getLogger(__name__)
 
 
@@ -60,7 +56,6 @@ class Exchange:
         "_batch",
         "_destination",
         "_frames",
-        "_gathered",
         "_gathering",
         "_head",
         "_injector",
@@ -73,6 +68,7 @@ class Exchange:
         "_tunnel",
         "_upstream",
         "_verdict",
+        "_whole",
         "client",
         "gateway",
     )
@@ -96,8 +92,8 @@ class Exchange:
         self._destination: Destination
         self._batch: Batch
         self._request_done = False
-        self._gathering = False
-        self._gathered: bytearray | None = None  # a body whose length is known only when all of it is there
+        self._gathering = False  # a body whose length is known only when all of it is there
+        self._whole = False  # it has been gathered
         self._answering = False
         self._tunnel = False
 
@@ -111,19 +107,10 @@ class Exchange:
         except OutwardError as error:
             self._refuse_for(error)
             return
-        if not done and self._must_gather():
-            self._gathering, self._gathered = True, bytearray()
+        if not done and self._attempt.must_gather(self._injector):
+            self._gathering = self._whole = True
         else:
             self._go_on()
-
-    def _must_gather(self) -> bool:
-        """Whether the body is needed as a whole, because its new length has to be announced before it.
-
-        A client that waits for 100 sends none before: its body goes on in chunks, like one that is too long to be kept.
-        """
-        head = self._head
-        known = 0 < head.length <= MAX_GATHERED and not head.expect_continue
-        return known and self._injector.looks_into_body(head.fields)
 
     def _go_on(self) -> None:
         try:
@@ -169,43 +156,11 @@ class Exchange:
 
     def _decide(self) -> None:
         """Steps 4 and 5. Raises :class:`Refused` or :class:`ClientError`."""
-        head = self._head
-        scheme, host, port, path_text, query = self.client.route.resolve(head)
-        path, folded = canonical_path(path_text)
-        headers = tuple((key, value) for key, _, value in head.fields) if self._ruleset.reads_headers else ()
-        request = Request(
-            self.client.agent,
-            head.method,
-            scheme,
-            host,
-            port,
-            path,
-            folded,
-            canonical_query(query),
-            headers,
-        )
-        self._request = request
+        request = self._request = self._ruleset.canonical(self.client, self._head)
         verdict = self._verdict = self._ruleset.decide(request)
-        destination = verdict.destination
-        if not verdict.allowed or destination is None:
-            leaked = self._ruleset.leak(head) if verdict.code is Code.HOST_NOT_ALLOWED else None
-            if leaked is not None:
-                raise self._leak(leaked)
-            raise Refused(verdict.code or Code.DENIED_BY_RULE, "")
-        if head.method == "TRACE":
-            # An answer to TRACE is the request, with the credential that we put in (RFC 9110 §9.3.8).
-            raise Refused(Code.METHOD_NOT_ALLOWED, "TRACE is never forwarded")
-        if head.websocket:
-            check_request(head)
-        self._destination = destination
-        self._injector = self._ruleset.injector(destination)
-        leaked = self._ruleset.leak(head, bound=self._injector.secrets)
-        if leaked is not None:
-            raise self._leak(leaked)
-
-    def _leak(self, secret: str) -> Refused:
-        self._record.secrets = (secret,)
-        return Refused(Code.PLACEHOLDER_LEAK, f"the placeholder of secret {secret!r}")
+        self._injector = self._ruleset.admit(self._head, verdict)
+        assert verdict.destination is not None
+        self._destination = verdict.destination
 
     async def _acquire(self, *, recorded: bool) -> None:
         """Steps 6 and 7 where they take time. ``recorded``: the journal already has the start."""
@@ -247,7 +202,7 @@ class Exchange:
             self._upstream = None
             self._refuse_for(error)
             return
-        head = self._attempt.swapping(table, whole=self._gathered is not None)
+        head = self._attempt.swapping(table, whole=self._whole)
         self._record.address = upstream.address
         # The scrubber of the values that go out now: they may be renewed before the answer to them comes.
         self._scrubber = upstream.scrubber(self._injector)
@@ -262,11 +217,10 @@ class Exchange:
         """More of the request's body; after an upgrade, whatever the client sends."""
         self._record.body_in += len(payload)
         self._request_done = done
-        if self._gathering and self._gathered is not None:
-            self._gathered += payload
+        if self._gathering:
+            self._attempt.keep(payload)
             if done and not self._record.ended:
                 self._gathering = False
-                self._attempt.keep(bytes(self._gathered))
                 self._go_on()
         elif self._upstream is not None:
             self._attempt.pass_on(self._upstream, payload, done=done)
@@ -419,23 +373,14 @@ class Exchange:
     # -- refusals and ends
 
     def _refuse_for(self, error: OutwardError) -> None:
+        if isinstance(error, Leaked):
+            self._record.secrets = (error.secret,)
         self._refuse(code_of(error), error.message, error.hint)
 
     def _refuse(self, code: Code, detail: str, hint: str = "") -> None:
-        request, verdict, head = self._request, self._verdict, self._head
-        denial = Denial(
-            code,
-            method=head.method,
-            scheme=request.scheme,
-            host=request.host,
-            port=request.port,
-            path=request.path,
-            rule=verdict.rule if verdict else "",
-            detail=detail,
-            hint=hint,
-        )
+        denial = Denial.of(self._request, self._verdict, code, detail, hint)
         self._answering = True
-        self._record.body_out = 0 if head.method == "HEAD" else len(denial.body)
+        self._record.body_out = 0 if self._head.method == "HEAD" else len(denial.body)
         self._end(code=code, error=detail or None)
         self.client.refuse(denial)
         self.client.exchange_done()

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from outward.core import Code, Request, canonical_path, canonical_query
 from outward.credentials.injector import Injector, find_leak
+from outward.gateway.denial import Refused
 from outward.gateway.upstream_proxy import ProxyChoice
+from outward.gateway.websocket import check_request
 
 if TYPE_CHECKING:
-    from outward.core import Destination, Request, Verdict
+    from outward.core import Verdict
     from outward.credentials import CredentialStore
     from outward.gateway.http1 import RequestHead
+    from outward.gateway.streams import ClientStream
     from outward.policy import Policy
+
+
+class Leaked(Refused):
+    """The placeholder of ``secret`` stands where it does not belong."""
+
+    def __init__(self, secret: str) -> None:
+        super().__init__(Code.PLACEHOLDER_LEAK, f"the placeholder of secret {secret!r}")
+        self.secret: Final = secret
 
 
 class Ruleset:
@@ -23,16 +35,36 @@ class Ruleset:
         self.proxies: Final = ProxyChoice(policy, store)
         self._decider: Final = policy.decider
         self._injectors: Final = {destination: Injector(destination, store) for destination in policy.destinations}
-        self.reads_headers: Final = any(rule.headers for d in policy.destinations for rule in d.rules)
+        self._reads_headers: Final = any(rule.headers for d in policy.destinations for rule in d.rules)
+
+    def canonical(self, client: ClientStream, head: RequestHead) -> Request:
+        """The one request that ``head`` is (step 4). Raises :class:`ClientError` or :class:`HostMismatch`."""
+        scheme, host, port, text, query = client.route.resolve(head)
+        path, folded = canonical_path(text)
+        headers = tuple((key, value) for key, _, value in head.fields) if self._reads_headers else ()
+        return Request(client.agent, head.method, scheme, host, port, path, folded, canonical_query(query), headers)
 
     def decide(self, request: Request) -> Verdict:
-        """What the policy decides."""
+        """What the policy decides (step 5)."""
         return self._decider.decide(request)
 
-    def injector(self, destination: Destination) -> Injector:
-        """The injector of a destination of this policy."""
-        return self._injectors[destination]
+    def admit(self, head: RequestHead, verdict: Verdict) -> Injector:
+        """The injector of the destination that the verdict allows. Raises :class:`Refused` for what does not go on."""
+        destination = verdict.destination
+        if not verdict.allowed or destination is None:
+            if verdict.code is Code.HOST_NOT_ALLOWED:
+                self._check_leaks(head, ())
+            raise Refused(verdict.code or Code.DENIED_BY_RULE, "")
+        if head.method == "TRACE":
+            # An answer to TRACE is the request, with the credential that we put in (RFC 9110 §9.3.8).
+            raise Refused(Code.METHOD_NOT_ALLOWED, "TRACE is never forwarded")
+        if head.websocket:
+            check_request(head)
+        injector = self._injectors[destination]
+        self._check_leaks(head, injector.secrets)
+        return injector
 
-    def leak(self, head: RequestHead, *, bound: tuple[str, ...] = ()) -> str | None:
-        """The name of a secret whose placeholder is in ``head`` and that is not in ``bound``."""
-        return find_leak(self.store, head.text, head.authorization, bound)
+    def _check_leaks(self, head: RequestHead, bound: tuple[str, ...]) -> None:
+        secret = find_leak(self.store, head.text, head.authorization, bound)
+        if secret is not None:
+            raise Leaked(secret)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from outward.core import (
@@ -208,6 +208,7 @@ path_texts = st.lists(
 ).map(lambda parts: "/" + "".join(parts))
 
 
+@example("/\ud800")
 @given(path_texts)
 def test_a_canonical_path_is_a_fixed_point_and_has_no_dot_segment_under_any_reading(text):
     try:
