@@ -8,7 +8,7 @@ that can belong to the needle stands in the text, which plain searching finds ou
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Final, TypeAlias
 
 LONGEST: Final = 12
 """Octets of the longest spelling of one character."""
@@ -62,6 +62,10 @@ def _digit(nibble: int) -> bytes:
     return b"[%x%X]" % (nibble, nibble)
 
 
+_Sign: TypeAlias = "tuple[bytes, re.Pattern[bytes] | None]"
+"""What an escape begins with, and what it looks like as a whole if that is not all."""
+
+
 class Signs:
     """Tells at little cost that no character of some needles stands escaped in a text, as is so of nearly every text.
 
@@ -69,7 +73,7 @@ class Signs:
     a key's.
     """
 
-    __slots__ = ("_signs", "_text_signs", "pluses")
+    __slots__ = ("_signs", "pluses")
 
     def __init__(self, octets: frozenset[int]) -> None:
         """``octets`` are the characters of the needles that may be escaped."""
@@ -95,19 +99,19 @@ class Signs:
         self.pluses: Final = 0x20 in octets
         if self.pluses:
             signs[b"+"] = b""
-        self._signs: Final = tuple((sign, re.compile(closer) if closer else None) for sign, closer in signs.items())
-        self._text_signs: Final = tuple(sign.decode() for sign in signs)
+        self._signs: Final[dict[bytes, list[_Sign]]] = {}  # by their first octet
+        for sign, closer in signs.items():
+            self._signs.setdefault(sign[:1], []).append((sign, re.compile(closer) if closer else None))
 
     def among(self, data: bytes) -> bool:
         """Whether there may be one in ``data``."""
-        return any(
-            sign[:1] in data and sign in data and (closer is None or closer.search(data) is not None)
-            for sign, closer in self._signs
-        )
-
-    def in_text(self, text: str) -> bool:
-        """The same for a header block, roughly."""
-        return any(sign in text for sign in self._text_signs)
+        for first, signs in self._signs.items():
+            if data.find(first) < 0:
+                continue
+            for sign, closer in signs:
+                if data.find(sign) >= 0 and (closer is None or closer.search(data) is not None):
+                    return True
+        return False
 
 
 def cut_off(data: bytes) -> int:

@@ -11,6 +11,7 @@ from base64 import b64encode
 from typing import TYPE_CHECKING, Final
 
 from outward.credentials import escapes
+from outward.credentials.needles import Needles
 
 if TYPE_CHECKING:
     import re
@@ -69,9 +70,9 @@ class Scrubber:
         self._signs: Final = escapes.Signs(octets)
         self._reach: Final = escapes.LONGEST * max((len(needle) for needle, _ in self._escapable), default=0)
         self._patterns: list[tuple[re.Pattern[bytes], bytes]] | None = None
+        self._needles: Final = Needles(table)
         self.longest: Final = max((len(needle) for needle, _ in self._table), default=0)
         self.keeps_length: Final = all(len(needle) == len(fake) for needle, fake in self._table)
-        self._text_table: Final = tuple((n.decode("latin-1"), f.decode("latin-1")) for n, f in self._table)
 
     def __bool__(self) -> bool:
         return bool(self._table)
@@ -82,8 +83,8 @@ class Scrubber:
 
     def octets(self, data: bytes) -> bytes:
         """``data`` with every value replaced. ``data`` must be whole: see :class:`Stream` for pieces."""
-        for needle, fake in self._table:
-            if needle in data:
+        if self._needles.among(data):
+            for needle, fake in self._table:
                 data = data.replace(needle, fake)
         return self._without_escaped(data) if self._signs.among(data) else data
 
@@ -104,12 +105,9 @@ class Scrubber:
 
     def text(self, data: str) -> str:
         """The same for a header block, one character per octet."""
-        for needle, fake in self._text_table:
-            if needle in data:
-                data = data.replace(needle, fake)
-        if self._signs.in_text(data):
-            return self._without_escaped(data.encode("latin-1")).decode("latin-1")
-        return data
+        sent = data.encode("latin-1")
+        clean = self.octets(sent)
+        return data if clean is sent else clean.decode("latin-1")
 
     def held_back(self, data: bytes) -> int:
         """How many octets at the end of ``data`` may be the beginning of a value."""
