@@ -143,7 +143,7 @@ class Journal:
         seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
         if seconds != self._second or self._torn:
             self._every_second(seconds)
-        moment = f"{self._time_prefix}{nanoseconds // 1000:06d}Z"
+        moment = f"{self._time_prefix}{str(1_000_000 + nanoseconds // 1000)[1:]}Z"
         line, self._prev = seal(encode(self._seq + 1, moment, self._quoted_session, event, self._prev))
         self._seq += 1
         self._batch.lines.append(line)

@@ -37,12 +37,10 @@ _NAME: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]"  # RFC 9110 §5.6.2
 # before the colon. The grammar is unambiguous, so a failed match costs linear time; possessive quantifiers, which would say
 # so, match wrongly before Python 3.11.5.
 _FIELDS: Final = re.compile(rf"(?:{_NAME}+:[\t\x20-\x7e\x80-\xff]*\r\n)*", re.ASCII)
-# Cuts what the scan above has accepted.
-_FIELD: Final = re.compile(r"([^:]+):[\t ]*([^\r]*)\r\n")
 # Methods are case-sensitive and the registered ones are upper-case; a server that also takes `delete` must not see it.
 _REQUEST_LINE: Final = re.compile(r"([A-Z][A-Z0-9_-]{0,31}) ([\x21-\x7e]{1,32768}) HTTP/1\.([01])", re.ASCII)
 _STATUS_LINE: Final = re.compile(r"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*))?", re.ASCII)
-_LENGTH: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
+_MAX_LENGTH_DIGITS: Final = 18
 _BARE_LF: Final = re.compile(rb"(?<!\r)\n")
 
 
@@ -199,9 +197,13 @@ def _checked(block: str, blame: type[OutwardError]) -> None:
 def _parse_fields(block: str) -> tuple[list[Field], dict[str, list[str]]]:
     """The fields of a request, and the values of those that decide framing, routing or identity."""
     _checked(block, ClientError)
-    fields = [(name.lower(), name, value.rstrip(" \t")) for name, value in _FIELD.findall(block)]
+    fields: list[Field] = []
     known: dict[str, list[str]] = {}
-    for key, _, value in fields:
+    for line in block.split("\r\n")[:-1]:
+        colon = line.find(":")
+        name, value = line[:colon], line[colon + 1 :].strip(" \t")
+        key = name.lower()
+        fields.append((key, name, value))
         if key in _REQUEST_KEYS:
             known.setdefault(key, []).append(value)
     return fields, known
@@ -210,7 +212,7 @@ def _parse_fields(block: str) -> tuple[list[Field], dict[str, list[str]]]:
 def _parse_lines(block: str) -> tuple[list[tuple[str, str]], dict[str, list[str]]]:
     """The lines of an answer, and the values of those that decide its framing."""
     _checked(block, UpstreamError)
-    lines = [(line.partition(":")[0].lower(), line) for line in block.split("\r\n")[:-1]]
+    lines = [(line[: line.find(":")].lower(), line) for line in block.split("\r\n")[:-1]]
     known: dict[str, list[str]] = {}
     for key, line in lines:
         if key in _RESPONSE_KEYS:
@@ -304,6 +306,10 @@ def parse_request(head: bytes) -> RequestHead:
     )
 
 
+def _is_length(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= _MAX_LENGTH_DIGITS
+
+
 def _request_length(known: Mapping[str, list[str]], minor: int) -> int:
     """RFC 9112 §6.3, with every tolerance refused."""
     length = _single(known, "content-length", ClientError)
@@ -316,7 +322,7 @@ def _request_length(known: Mapping[str, list[str]], minor: int) -> int:
         return CHUNKED
     if length is None:
         return 0
-    if not _LENGTH.fullmatch(length):
+    if not _is_length(length):
         raise ClientError("the content-length is not a number")
     return int(length)
 
@@ -351,7 +357,7 @@ def parse_response(head: bytes) -> ResponseHead:
 def _response_length(known: Mapping[str, list[str]]) -> int:
     """Equal duplicates are tolerated in answers (RFC 9110 §8.6); one of them is sent on."""
     first, *others = known["content-length"]
-    if not _LENGTH.fullmatch(first) or any(other != first for other in others):
+    if not _is_length(first) or any(other != first for other in others):
         raise UpstreamError("the content-length of the answer is ambiguous")
     return int(first)
 
