@@ -15,6 +15,10 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+# Before anything imports gRPC: its library starts its threads anew in every forked child of a process in which one of its
+# servers runs, and a process with threads cannot enter a user namespace.
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
+
 CLIENTS = Path(__file__).parents[1] / ".clients" / "bin"
 """Where ``make clients`` puts the real clients that no distribution package brings: agents, node, npm, Python's."""
 
