@@ -6,6 +6,7 @@ the same socket pair as the descriptors, as one JSON object.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -82,8 +83,10 @@ def _become(command: Command) -> NoReturn:
     os.setsid()  # signals of the outer terminal are for the session to forward, never for the launcher
     for number, descriptor in enumerate(command.stdio):
         os.dup2(descriptor, number, inheritable=True)
-    for descriptor in command.inherit:
-        os.set_inheritable(descriptor, True)
+    # What our caller left open is not for the sandbox: a shell's `9<file` would be readable there.
+    for descriptor in map(int, os.listdir("/proc/self/fd")):  # noqa: PTH208 (their numbers are all that is wanted)
+        with contextlib.suppress(OSError):  # the directory's own descriptor is closed by now
+            os.set_inheritable(descriptor, descriptor < len(command.stdio) or descriptor in command.inherit)
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)  # Python ignores them, and ignoring is inherited
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
