@@ -190,13 +190,12 @@ def test_a_listener_that_others_can_reach_needs_authentication(serve: Callable[.
 
 
 @pytest.mark.parametrize("greeting", [b"", b"\x05", NO_LOGIN, NO_LOGIN + name_request(b"api.test")[:-1]])
-def test_a_greeting_that_does_not_come_to_an_end_is_cut_off(monkeypatch: pytest.MonkeyPatch, greeting: bytes) -> None:
-    monkeypatch.setattr(listeners, "GREETING_TIME", 0.2)
-
+def test_a_greeting_that_does_not_come_to_an_end_is_cut_off(greeting: bytes) -> None:
     async def talk() -> bytes:
         gateway = SimpleNamespace(load=0)
         with socket.create_server(("127.0.0.1", 0)) as sock:
             listener = listeners.Listener(cast("Gateway", gateway), sock, SocksFront("default"))
+            listener.greeting_time = 0.2
             reader, writer = await asyncio.open_connection(*sock.getsockname())
             writer.write(greeting)
             said = await asyncio.wait_for(reader.read(), 20)

@@ -54,6 +54,7 @@ class Listener:
         self._gateway: Final = gateway
         self._sock: Final = sock
         self._front: Final = front
+        self.greeting_time = GREETING_TIME
         self._loop: Final = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -87,7 +88,7 @@ class Listener:
 
     async def _serve(self, sock: socket.socket) -> None:
         try:
-            async with asyncio.timeout(GREETING_TIME):
+            async with asyncio.timeout(self.greeting_time):
                 await self._front.serve(self._gateway, sock)
         except (ClientError, OSError, TimeoutError):
             # The client went away, or said nothing in time; a front answers everything else itself.

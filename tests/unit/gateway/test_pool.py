@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from outward.core import Code, Destination, UpstreamError
-from outward.gateway import pool as pools
 from outward.gateway.attempt import MAX_REPEATABLE, Attempt
 from outward.gateway.denial import DialError
 from outward.gateway.dial import Dialled, NoCommonProtocol
 from outward.gateway.http1 import parse_request
-from outward.gateway.pool import Pool, Wish
+from outward.gateway.pool import MAX_KNOWN, Pool, Wish
 from outward.gateway.streams import NotHttp1, Unprocessed
+from outward.gateway.turn import Turn
 from outward.gateway.upstream import UpstreamConnection
 from tests.unit.gateway.http2.server import frame
 
@@ -86,7 +86,7 @@ class FakeDialler:
 
 def run(dialler: FakeDialler, work: Callable[[Pool], Coroutine[Any, Any, Any]]) -> Any:
     async def turn() -> Any:
-        pool = Pool(cast(Any, dialler), cast(Any, None), lambda: 0.0)
+        pool = Pool(cast(Any, dialler), Turn(cast(Any, None), soon=lambda end: None), lambda: 0.0)
         try:
             return await work(pool)
         finally:
@@ -206,13 +206,12 @@ def test_a_server_that_has_learnt_http2() -> None:
     run(dialler, work)
 
 
-def test_what_is_learnt_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pools, "MAX_KNOWN", 3)
-
+def test_what_is_learnt_is_bounded() -> None:
     async def work(pool: Pool) -> None:
-        for number in range(10):
+        for number in range(MAX_KNOWN + 2):
             pool.mistook(("default", DESTINATION, f"{number}.test"))
-        assert [host for _, host in pool._spoken] == ["7.test", "8.test", "9.test"]
+        known = [host for _, host in pool._spoken]
+        assert (len(known), known[0], known[-1]) == (MAX_KNOWN, "2.test", f"{MAX_KNOWN + 1}.test")
 
     run(FakeDialler(), work)
 
