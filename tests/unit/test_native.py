@@ -33,6 +33,18 @@ def test_nothing_interpreted_inherits_from_what_is_compiled() -> None:
             assert not bases & names, f"{module}: {name} would have to be compiled too"
 
 
+def test_nothing_is_awaited_while_an_exception_is_handled() -> None:
+    """What mypyc makes of it leaves the exception behind as the one that is being handled, for whatever runs meanwhile. It
+    becomes the context of the next one, and so on: a chain that grows with every connection, and is walked at every raise."""
+    for name in native.MODULES:
+        tree = ast.parse((SOURCE / f"{name.replace('.', '/')}.py").read_text())
+        for handler in (node for node in ast.walk(tree) if isinstance(node, ast.ExceptHandler)):
+            awaited = [
+                node.lineno for node in ast.walk(handler) if isinstance(node, ast.Await | ast.Yield | ast.YieldFrom)
+            ]
+            assert not awaited, f"{name}:{awaited[0]}: leave the handler first"
+
+
 def test_an_installation_knows_what_it_is(tmp_path: Path) -> None:
     names = [name.replace(".", "/") for name in native.MODULES]
     assert native.kind(tmp_path) == "interpreted"

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from mypy_extensions import i64
+
 LONG: Final = 16
 """Octets; shorter needles would keep the others from skipping much, and are looked for one by one."""
 
@@ -53,11 +55,16 @@ class Needles:
         return _any(self._short, data) or (bool(self._long) and self._scan(data))
 
     def _scan(self, data: bytes) -> bool:
-        skips, least, end = self._skips, self._least, len(data)
-        at = least - 1
+        # Machine words where it is compiled, a fifth faster; the interpreter knows nothing of it.
+        skips = self._skips
+        least: i64 = self._least
+        end: i64 = len(data)
+        at: i64 = least - 1
         while at < end:
             # _pair(), written out: this is done for every few octets.
-            skip = skips[(data[at - 1] * 31 + data[at]) & 4095]
+            one: i64 = data[at - 1]
+            other: i64 = data[at]
+            skip: i64 = skips[(one * 31 + other) & 4095]
             if skip:
                 at += skip
                 continue

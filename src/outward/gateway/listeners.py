@@ -125,9 +125,8 @@ async def peek(sock: socket.socket, complete: Callable[[bytes], T | None], limit
     seen = 0
     pause = PEEK_PAUSE
     while True:
-        try:
-            data = sock.recv(limit, socket.MSG_PEEK)
-        except (BlockingIOError, InterruptedError):
+        data = _receive(sock, limit, socket.MSG_PEEK)
+        if data is None:
             await _readable(sock)
             continue
         if not data:
@@ -147,9 +146,8 @@ async def take(sock: socket.socket, count: int) -> bytes:
     """Takes exactly ``count`` octets that :func:`peek` has seen."""
     parts: list[bytes] = []
     while count:
-        try:
-            part = sock.recv(count)
-        except (BlockingIOError, InterruptedError):
+        part = _receive(sock, count)
+        if part is None:
             await _readable(sock)
             continue
         if not part:
@@ -164,6 +162,14 @@ def discard(sock: socket.socket) -> None:
     with contextlib.suppress(OSError):
         while sock.recv(1 << 16):
             pass
+
+
+def _receive(sock: socket.socket, limit: int, flags: int = 0) -> bytes | None:
+    """What has arrived; ``None``: nothing yet."""
+    try:
+        return sock.recv(limit, flags)
+    except (BlockingIOError, InterruptedError):
+        return None
 
 
 async def _readable(sock: socket.socket) -> None:

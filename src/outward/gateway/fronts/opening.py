@@ -100,17 +100,21 @@ class Opening:
         destination = verdict.destination
         assert destination is not None
         tunnel = Tunnel(gateway, self.asked, verdict)
+        failed: DialError | SecretUnavailable | JournalUnavailable | None = None
         try:
             tunnel.start()
             choice = gateway.ruleset.proxies
             dialled = await gateway.dialler.open(destination, self._host, lambda: tunnel.server, choice, tls=False)
-        except (DialError, SecretUnavailable) as error:
-            code = code_of(error)
-            tunnel.refuse(code, error.message)
-            await self._replies.refuse(self._denial(code, error.message, verdict, error.hint))
+            address = dialled.address
+        except (DialError, SecretUnavailable, JournalUnavailable) as error:
+            address, failed = "", error
+        if isinstance(failed, JournalUnavailable):
+            await self.refuse(Code.JOURNAL_UNAVAILABLE, failed.message)
             return False
-        except JournalUnavailable as error:
-            await self.refuse(Code.JOURNAL_UNAVAILABLE, error.message)
+        if failed is not None:
+            code = code_of(failed)
+            tunnel.refuse(code, failed.message)
+            await self._replies.refuse(self._denial(code, failed.message, verdict, failed.hint))
             return False
         tunnel.server.transport.pause_reading()
         try:
@@ -124,7 +128,7 @@ class Opening:
         except (OSError, TimeoutError, asyncio.CancelledError) as error:
             tunnel.close(str(error) or "the client said no hello in time")
             raise
-        tunnel.join(dialled.address)
+        tunnel.join(address)
         return True
 
     def _check(self, hello: ClientHello) -> None:

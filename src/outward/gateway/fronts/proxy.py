@@ -37,11 +37,11 @@ class ProxyFront:
     async def serve(self, gateway: Gateway, sock: socket.socket) -> None:
         """See :class:`~outward.gateway.listeners.Front`."""
         while True:
-            try:
-                head, size = await peek(sock, _complete_head, MAX_HEAD)
-            except ClientError as error:
-                await self._refuse(gateway, sock, Denial(Code.MALFORMED_REQUEST, detail=error.message), close=True)
+            seen = await _look(sock)
+            if isinstance(seen, Denial):
+                await self._refuse(gateway, sock, seen, close=True)
                 return
+            head, size = seen
             agent = await self._identify(gateway, head)
             if head.method == "CONNECT":
                 await take(sock, size)
@@ -78,6 +78,14 @@ def _complete_head(data: bytes) -> tuple[RequestHead, int] | None:
     return (parse_request(data[:size]), size) if size else None
 
 
+async def _look(sock: socket.socket) -> tuple[RequestHead, int] | Denial:
+    """The head that a client has sent, and its size; or what to say of it."""
+    try:
+        return await peek(sock, _complete_head, MAX_HEAD)
+    except ClientError as error:
+        return Denial(Code.MALFORMED_REQUEST, detail=error.message)
+
+
 def _unauthenticated(head: RequestHead) -> Denial:
     return Denial(
         Code.PROXY_AUTHENTICATION_REQUIRED,
@@ -104,14 +112,16 @@ class _Replies:
 
 async def _connect(gateway: Gateway, sock: socket.socket, agent: str, head: RequestHead) -> bool:
     """One CONNECT request: whether the connection has been handed over."""
-    host, port, replies = "", 0, _Replies(sock)
+    host, port, named, malformed = "", 0, ("", 0), ""
     try:
         host, port = canonical_authority(head.target, None)
         named = canonical_authority(head.host, port) if head.host else (host, port)
     except ClientError as error:
-        await Opening(gateway, sock, agent, host, port, replies).refuse(Code.MALFORMED_REQUEST, error.message)
+        malformed = error.message
+    opening = Opening(gateway, sock, agent, host, port, _Replies(sock))
+    if malformed:
+        await opening.refuse(Code.MALFORMED_REQUEST, malformed)
         return False
-    opening = Opening(gateway, sock, agent, host, port, replies)
     if named != (host, port):
         await opening.refuse(Code.HOST_MISMATCH, f"the host field says {named[0]}:{named[1]}")
         return False
