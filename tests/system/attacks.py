@@ -26,6 +26,16 @@ def connect(family: str, address: str, *rest: str) -> None:
         sock.connect(address if kind == socket.AF_UNIX else (address, int(rest[0])))
 
 
+def speak(family: str, address: str, port: str) -> None:
+    """Connects and waits for an answer of whoever is there: that a connection was taken says nothing of who took it."""
+    with socket.socket(getattr(socket, family), socket.SOCK_STREAM) as sock:
+        sock.settimeout(20)
+        sock.connect((address, int(port)))
+        sock.sendall(b"\x00ping\r\n")
+        if not sock.recv(16):
+            raise OSError("closed")
+
+
 def abstract(name: str) -> None:
     connect("AF_UNIX", "\0" + name)
 

@@ -41,20 +41,20 @@ def output_of(code: str, *arguments: object) -> list[str]:
 def test_what_is_dialled_inside_is_accepted_outside():
     with Cage.open(python(DIAL, PORT)) as cage:
         cage.release()
-        cage.listeners[0].setblocking(True)
-        connection, peer = cage.listeners[0].accept()
+        cage.sockets.proxy[0].setblocking(True)
+        connection, peer = cage.sockets.proxy[0].accept()
         connection.close()
         assert peer[0] == "127.0.0.1"
 
 
 def test_the_listeners_of_one_cage_are_not_seen_in_another():
     with Cage.open(python(DIAL, PORT)) as first, Cage.open(python(DIAL, PORT)) as second:
-        for listener in second.listeners:
+        for listener in second.sockets.each():
             listener.close()
         second.release()
         second.wait()
         with pytest.raises(BlockingIOError):
-            first.listeners[0].accept()
+            first.sockets.proxy[0].accept()
 
 
 def test_nothing_else_listens_inside():

@@ -1,13 +1,18 @@
 """The network of a sandbox: a namespace with nothing in it but sockets of ours.
 
-A *cage* is a network namespace in which only ``lo`` exists. A child of ours enters it, opens the *listeners* inside, and
-passes their descriptors out (unix(7), SCM_RIGHTS); then it becomes the sandbox. The gateway accepts outside what was dialled
-inside. There is no route, no bridge, no relay process and no socket file: the descriptor is the only connection, and a
-gateway that is gone means ECONNREFUSED.
+A *cage* is a network namespace in which only ``lo`` exists. A child of ours enters it, *plumbs* it (every address leads to
+itself, the packet filter brings all TCP and DNS to sockets that it opens there), and passes their descriptors out (unix(7),
+SCM_RIGHTS). The gateway accepts outside what was dialled inside. There is no route out, no bridge, no relay process and no
+socket file: the descriptors are the only connection, and where nobody has them any more connections are refused.
+
+:class:`Cage` makes a namespace, and its child becomes the sandbox's launcher. :func:`enter` makes a cage of a namespace that
+somebody else has made. Both give the same :class:`Sockets`.
 """
 
 from outward.cage.cage import Cage
 from outward.cage.command import Command
-from outward.cage.inside import PORT
+from outward.cage.entering import enter
+from outward.cage.plumbing import DNS_PORT, PORT
+from outward.cage.sockets import Sockets
 
-__all__ = ["PORT", "Cage", "Command"]
+__all__ = ["DNS_PORT", "PORT", "Cage", "Command", "Sockets", "enter"]

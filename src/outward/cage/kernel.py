@@ -18,6 +18,8 @@ CLONE_NEWUSER: Final = 0x10000000
 CLONE_NEWNET: Final = 0x40000000
 
 _PR_SET_PDEATHSIG: Final = 1
+_NS_GET_USERNS: Final = 0xB701
+_SIOCGIFFLAGS: Final = 0x8913
 _SIOCSIFFLAGS: Final = 0x8914
 _IFF_UP: Final = 0x1
 _IFF_LOOPBACK: Final = 0x8
@@ -35,6 +37,16 @@ def _check(result: int) -> None:
 def unshare(flags: int) -> None:
     """Moves the calling process into new namespaces (unshare(2))."""
     _check(_libc.unshare(flags))
+
+
+def join(namespace: int, kind: int) -> None:
+    """Moves the calling process into the namespace behind a descriptor (setns(2)). ``kind`` is one of the flags above."""
+    _check(_libc.setns(namespace, kind))
+
+
+def owner(namespace: int) -> int:
+    """A descriptor of the user namespace that owns the namespace behind a descriptor (ioctl_ns(2))."""
+    return fcntl.ioctl(namespace, _NS_GET_USERNS)
 
 
 def die_with_parent(parent: int) -> None:
@@ -63,3 +75,11 @@ def loopback_up() -> None:
     request = struct.pack("16sH14x", b"lo", _IFF_UP | _IFF_LOOPBACK | _IFF_RUNNING)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as handle:
         fcntl.ioctl(handle, _SIOCSIFFLAGS, request)
+
+
+def interface_is_up(name: str) -> bool:
+    """Whether the interface of that name is up in the current network namespace."""
+    request = struct.pack("16sH14x", name.encode(), 0)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as handle:
+        answer = fcntl.ioctl(handle, _SIOCGIFFLAGS, request)
+    return bool(struct.unpack_from("=H", answer, 16)[0] & _IFF_UP)

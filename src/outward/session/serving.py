@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import uvloop
 
 from outward.credentials.memory import conceal
-from outward.gateway import Gateway, ProxyFront
+from outward.gateway import Gateway, ProxyFront, TransparentFront
 from outward.session.signals import let_through
 from outward.session.supervisor import Supervisor
 
@@ -37,8 +37,11 @@ def serve(
 
 async def _serve(gateway: Gateway, cage: Cage, status: int, terminal: Terminal | None, options: Options) -> int | None:
     async with gateway:
-        for listener in cage.listeners:
-            gateway.listen_on(listener, ProxyFront(options.agent))
+        sockets = cage.sockets.duplicate()
+        for sock in sockets.proxy:
+            gateway.listen_on(sock, ProxyFront(options.agent))
+        for sock in sockets.transparent:
+            gateway.listen_on(sock, TransparentFront(options.agent))
         resize = terminal.resize if terminal is not None else None
         with Supervisor(cage, status, timeout=options.timeout, resize=resize) as supervisor:
             if terminal is not None:

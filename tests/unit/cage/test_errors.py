@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 
 import pytest
 
-from outward.cage import cage
+from outward.cage import handing
 from outward.core import HostError
 
 
 def report(step: str, code: int) -> bytes:
-    return json.dumps({"step": step, "errno": code}).encode()
+    return json.dumps({"step": step, "errno": code, "cause": os.strerror(code)}).encode()
 
 
 def test_the_step_and_the_cause_are_named():
-    error = cage._explain(report("create a user and a network namespace", errno.EPERM))
+    error = handing.explain(report("create a user and a network namespace", errno.EPERM))
     assert isinstance(error, HostError)
     assert error.message == (
         "this machine does not let us create a user and a network namespace: Operation not permitted"
@@ -24,17 +25,23 @@ def test_the_step_and_the_cause_are_named():
     assert error.hint
 
 
+def test_a_port_that_is_taken_has_nothing_to_do_with_namespaces():
+    error = handing.explain(report("listen in the cage", errno.EADDRINUSE))
+    assert "in use" in error.message
+    assert not error.hint
+
+
 def test_a_child_that_says_nothing_is_an_error():
-    assert "ended" in cage._explain(b"").message
+    assert "ended" in handing.explain(b"").message
 
 
-@pytest.mark.parametrize("row", cage._CAUSES, ids=lambda row: row[0])
+@pytest.mark.parametrize("row", handing._CAUSES, ids=lambda row: row[0])
 def test_the_setting_that_forbids_is_named_with_its_cure(tmp_path, monkeypatch, row):
     _, forbids, hint = row
     setting = tmp_path / "setting"
-    monkeypatch.setattr(cage, "_CAUSES", ((str(setting), forbids, hint),))
-    assert cage._way_out() == cage._OTHERWISE
+    monkeypatch.setattr(handing, "_CAUSES", ((str(setting), forbids, hint),))
+    assert handing._way_out() == handing._OTHERWISE
     setting.write_text("15000\n")
-    assert cage._way_out() == cage._OTHERWISE
+    assert handing._way_out() == handing._OTHERWISE
     setting.write_text(f"{forbids}\n")
-    assert cage._way_out() == hint
+    assert handing._way_out() == hint

@@ -1,0 +1,104 @@
+"""How a child that is inside tells its parent what has become of it: the sockets, or what failed.
+
+One message over a socket pair; the sockets travel with it (unix(7), SCM_RIGHTS).
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import socket
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from outward.cage.sockets import Sockets
+from outward.core import HostError
+
+_MAX_MESSAGE: Final = 4096
+_MAX_SOCKETS: Final = 64
+
+_FORBIDDEN: Final = frozenset({errno.EPERM, errno.EACCES, errno.ENOSPC, errno.EUSERS, errno.EINVAL, errno.ENOSYS})
+"""What the kernel says when there may be no namespaces, or no more of them."""
+
+_CAUSES: Final[tuple[tuple[str, str, str], ...]] = (
+    # Kernel settings that forbid namespaces: file, the value that forbids, the way out.
+    (
+        "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
+        "1",
+        (
+            "Ubuntu's AppArmor restricts user namespaces. Allow them: "
+            "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0 "
+            "(lasting: write the setting into /etc/sysctl.d/60-outward.conf)."
+        ),
+    ),
+    (
+        "/proc/sys/kernel/unprivileged_userns_clone",
+        "0",
+        "User namespaces are off. Allow them: sudo sysctl -w kernel.unprivileged_userns_clone=1",
+    ),
+    (
+        "/proc/sys/user/max_user_namespaces",
+        "0",
+        "User namespaces are off. Allow them: sudo sysctl -w user.max_user_namespaces=15000",
+    ),
+    (
+        "/proc/sys/user/max_net_namespaces",
+        "0",
+        "Network namespaces are off. Allow them: sudo sysctl -w user.max_net_namespaces=15000",
+    ),
+)
+_OTHERWISE: Final = (
+    "In a container, start it with user namespaces allowed "
+    "(docker: --security-opt seccomp=unconfined --security-opt apparmor=unconfined)."
+)
+
+
+class Progress:
+    """What the child is about to do, completing "this machine does not let us …"."""
+
+    def __init__(self, step: str) -> None:
+        self.step = step
+
+
+def hand_out(control: socket.socket, sockets: Sockets) -> None:
+    """Gives them to the parent. The child keeps none: when the parent has none either, connections are refused."""
+    message = json.dumps({"sockets": sockets.kinds}).encode()
+    socket.send_fds(control, [message], [each.fileno() for each in sockets.each()])
+    sockets.close()
+
+
+def report(control: socket.socket, progress: Progress, error: OSError) -> None:
+    """Tells the parent what failed."""
+    failed = {"step": progress.step, "errno": error.errno or 0, "cause": error.strerror or "the kernel refused"}
+    with suppress(OSError):  # the parent is gone: there is nobody left to tell
+        control.send(json.dumps(failed).encode())
+
+
+def take(control: socket.socket) -> Sockets:
+    """What the child hands out. Raises :class:`HostError` with the way out where it failed."""
+    message, descriptors, _, _ = socket.recv_fds(control, _MAX_MESSAGE, _MAX_SOCKETS)
+    answer = json.loads(message) if message else {}
+    if "sockets" not in answer:
+        raise explain(message)
+    sockets = Sockets.from_descriptors(answer["sockets"], descriptors)
+    for sock in sockets.each():
+        sock.setblocking(False)
+    return sockets
+
+
+def explain(message: bytes) -> HostError:
+    """The error in a message of :func:`report`, or in none at all."""
+    if not message:
+        return HostError("the cage ended before it was ready")
+    failed = json.loads(message)
+    hint = _way_out() if failed["errno"] in _FORBIDDEN else ""
+    return HostError(f"this machine does not let us {failed['step']}: {failed['cause']}", hint=hint)
+
+
+def _way_out() -> str:
+    for file, forbids, hint in _CAUSES:
+        with suppress(OSError):  # this kernel has no such setting
+            if Path(file).read_text().strip() == forbids:
+                return hint
+    return _OTHERWISE
