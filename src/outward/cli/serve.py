@@ -104,6 +104,7 @@ def command(
     from outward.cli.asking import unlock_for
     from outward.credentials.memory import conceal
     from outward.server import Plan
+    from outward.server.descriptors import allow_descriptors
 
     if not (listen or reverse or socks or transparent):
         listen = ("127.0.0.1:0",)
@@ -114,6 +115,7 @@ def command(
     if line := announcement(caller, policy):
         _report(line)
     conceal()  # workers inherit it
+    allow_descriptors()  # likewise
     unlock_for(policy, os.environ)
     state = state_directory()
     running = state / "serve.json"
