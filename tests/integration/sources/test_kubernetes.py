@@ -116,6 +116,10 @@ def test_a_credential_plugin(world: World, cluster: ApiServer, ca_file: Path) ->
     kubeconfig(world, ca_file, {"exec": plugin | {"apiVersion": "v9"}})
     with pytest.raises(SecretUnavailable, match="not understood"):
         world.get(SECRET)
+    for broken in ({"args": 5}, {"args": "get"}, {"env": {"EXTRA": "x"}}, {"env": 1}):
+        kubeconfig(world, ca_file, {"exec": plugin | broken})
+        with pytest.raises(SecretUnavailable, match="is not a list"):
+            world.get(SECRET)
 
 
 @pytest.mark.parametrize("user", [{}, {"username": "u", "password": "p"}, {"token": 5}, {"token": ""}])
@@ -126,7 +130,9 @@ def test_nobody_asks_without_a_log_in(world: World, cluster: ApiServer, ca_file:
     assert not cluster.seen
 
 
-@pytest.mark.parametrize("text", ["", "a: [", "- a", "\x00", "contexts: []", "current-context: 5"])
+@pytest.mark.parametrize(
+    "text", ["", "a: [", "- a", "\x00", "contexts: []", "current-context: 5", "current-context: a\ncontexts: 5"]
+)
 def test_what_is_no_kubeconfig(world: World, cluster: ApiServer, ca_file: Path, text: str) -> None:
     file = kubeconfig(world, ca_file, {"token": "token-1"})
     file.write_text(text)

@@ -159,11 +159,11 @@ class _Kubeconfig:
             raise self._failure("the kubeconfig's exec is of a version that is not understood")
         command = str(base / program) if "/" in program else program
         info = {"apiVersion": version, "kind": "ExecCredential", "spec": {"interactive": False}}
-        variables = [one for one in how.get("env") or () if isinstance(one, dict)]
+        variables = [one for one in self._list(how, "env") if isinstance(one, dict)]
         extra = {str(one.get("name")): str(one.get("value", "")) for one in variables}
         output = await output_of(
             self._name,
-            (command, *map(str, how.get("args") or ())),
+            (command, *map(str, self._list(how, "args"))),
             {**environment, **extra, "KUBERNETES_EXEC_INFO": json.dumps(info)},
             hint="`kubectl auth whoami` runs the same program and tells what is wrong.",
         )
@@ -178,10 +178,16 @@ class _Kubeconfig:
     def _entry(self, table: str, kind: str, name: str) -> tuple[dict[str, Any], Path]:
         """The first entry of that name, and what paths in it are relative to."""
         for document in self._documents:
-            for entry in document.get(table) or ():
+            for entry in self._list(document, table):
                 if isinstance(entry, dict) and entry.get("name") == name and isinstance(entry.get(kind), dict):
                     return entry[kind], document["directory"]
         raise self._failure(f"the kubeconfig has no {kind} {name!r}")
+
+    def _list(self, entry: dict[str, Any], key: str) -> list[Any]:
+        found = entry.get(key) or []
+        if not isinstance(found, list):
+            raise self._failure(f"{key} of the kubeconfig is not a list")
+        return found
 
     def _content(self, entry: dict[str, Any], key: str, base: Path) -> bytes | None:
         """PEM text: in the file itself (``KEY-data``, which counts first), or in one that it names."""
