@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes.util
 import os
 import resource
 import shutil
@@ -60,6 +61,7 @@ NEEDS: dict[str, Callable[[], bool]] = {
     "git-http-backend": lambda: Path("/usr/lib/git-core/git-http-backend").exists(),
     "secret-service": lambda: all(map(shutil.which, ("dbus-daemon", "gnome-keyring-daemon", "secret-tool"))),
     "core-dumps": _core_dumps,
+    "libseccomp": lambda: ctypes.util.find_library("seccomp") is not None,
     "ipv6": lambda: Path("/proc/net/if_inet6").exists(),
 }
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from outward.isolation.operations import Operation
+    from outward.isolation.seccomp_table import Profile
 
 OLDEST: Final = (0, 5)
 """The first version with ``--perms``."""
@@ -35,7 +36,7 @@ class Launch(NamedTuple):
     """A command and all that it gets.
 
     ``operations`` build the file system, in order. ``environment`` is the whole of it. ``directory`` is where the command
-    starts. ``terminal`` gives it standard input as its controlling terminal.
+    starts. ``terminal`` gives it standard input as its controlling terminal. ``seccomp`` is the profile of system calls.
     """
 
     command: tuple[str, ...]
@@ -43,6 +44,7 @@ class Launch(NamedTuple):
     environment: dict[str, str]
     directory: str
     terminal: bool
+    seccomp: Profile = "default"
 
 
 class Bubblewrap(NamedTuple):
@@ -61,7 +63,7 @@ class Bubblewrap(NamedTuple):
 
     def arguments(self, launch: Launch, *, seccomp: int, status: int, hold: Callable[[bytes], int]) -> bytes:
         """What ``--args`` reads: NUL-terminated. ``seccomp`` and ``status`` are descriptors; ``hold`` makes further ones."""
-        parts = [*self._fixed(), "--seccomp", str(seccomp), "--json-status-fd", str(status)]
+        parts = [*self._fixed(launch), "--seccomp", str(seccomp), "--json-status-fd", str(status)]
         for operation in launch.operations:
             parts += operation.arguments(hold)
         for name, value in launch.environment.items():
@@ -71,10 +73,10 @@ class Bubblewrap(NamedTuple):
             raise HostError("a path or a variable holds a NUL byte")
         return b"".join(os.fsencode(part) + b"\0" for part in parts)
 
-    def _fixed(self) -> Iterator[str]:
+    def _fixed(self, launch: Launch) -> Iterator[str]:
         for namespace in ("user", "pid", "ipc", "uts", "cgroup"):
             yield f"--unshare-{namespace}"
-        if self.disable_userns:
+        if self.disable_userns and launch.seccomp != "nested":
             yield "--disable-userns"
         yield from ("--die-with-parent", "--cap-drop", "ALL", "--clearenv")
         yield from ("--uid", str(UID), "--gid", str(UID), "--hostname", HOSTNAME)

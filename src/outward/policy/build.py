@@ -350,6 +350,7 @@ class Builder:
         limits, env = value.data.get("limits"), value.data.get("env")
         return SandboxSpec(
             backend=value.get("backend", "bubblewrap"),
+            seccomp=value.get("seccomp", "default"),
             limits=Limits(**{key: item.data for key, item in limits.data.items()}) if limits else Limits(),
             read=self.paths(value.data.get("read")),
             write=self.paths(value.data.get("write")),

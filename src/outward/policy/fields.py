@@ -218,6 +218,10 @@ SANDBOX: Final = Record(
         "backend": Field(
             Choice(("bubblewrap", "docker", "podman", "gvisor", "microvm", "none")), "default `bubblewrap`"
         ),
+        "seccomp": Field(
+            Choice(("default", "nested")),
+            "system calls: default `default`; `nested` for agents with a sandbox of their own",
+        ),
         "limits": Field(LIMITS, "what the sandbox may use"),
         "read": Field(List(PATH), "more paths, read-only; the hide list applies inside them too"),
         "write": Field(List(PATH), "more paths, read-write"),

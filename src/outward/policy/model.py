@@ -87,6 +87,7 @@ class SandboxSpec:
     """How processes are confined, and what they see besides the workspace. Paths are absolute."""
 
     backend: Literal["bubblewrap", "docker", "podman", "gvisor", "microvm", "none"] = "bubblewrap"
+    seccomp: Literal["default", "nested"] = "default"
     limits: Limits = Limits()
     read: tuple[Path, ...] = ()
     write: tuple[Path, ...] = ()

@@ -50,6 +50,7 @@ class Preparation(NamedTuple):
             yield operation.describe()
         for name, value in sorted(self.launch.environment.items()):
             yield f"{'variable':<11}{name}={value}"
+        yield f"{'seccomp':<11}{self.launch.seccomp}"
         yield f"{'start in':<11}{self.launch.directory}"
         yield f"{'run':<11}{' '.join(self.launch.command)}"
 
@@ -78,6 +79,7 @@ def prepare(options: Options, authority: Authority, placeholders: Mapping[str, s
         environment=environment.build(options, view, placeholders),
         directory=view.workspace,
         terminal=options.terminal,
+        seccomp=options.policy.sandbox.seccomp,
     )
     return Preparation(tool, launch, tuple(_notes(options)))
 

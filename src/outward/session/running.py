@@ -109,7 +109,9 @@ def _command(preparation: Preparation, terminal: Terminal | None, status: int, s
         held.append(_memory_file(content, stack))
         return held[-1]
 
-    text = tool.arguments(preparation.launch, seccomp=hold(seccomp.program()), status=status, hold=hold)
+    text = tool.arguments(
+        preparation.launch, seccomp=hold(seccomp.program(preparation.launch.seccomp)), status=status, hold=hold
+    )
     arguments = hold(text)
     inner = terminal.inner if terminal is not None else None
     return Command(
