@@ -30,6 +30,8 @@ from outward.gateway.attempt import Attempt
 from outward.gateway.denial import Denial, Refused, code_of
 from outward.gateway.record import Record
 from outward.gateway.ruleset import Leaked
+from outward.gateway.turn import next_step
+from outward.gateway.unpacking import Unpacking
 from outward.gateway.websocket import check_answer, check_unextended
 from outward.gateway.websocket_frames import ServerFrames
 
@@ -66,6 +68,7 @@ class Exchange:
         "_scrubber",
         "_task",
         "_tunnel",
+        "_unpacking",
         "_upstream",
         "_verdict",
         "_whole",
@@ -87,6 +90,7 @@ class Exchange:
         self._attempt: Final = Attempt(head, http2=client.http2)
         self._scrubber: Scrubber | None = None
         self._frames: ServerFrames | None = None
+        self._unpacking: Unpacking | None = None
         self._task: asyncio.Task[None] | None = None
         self._injector: Injector
         self._destination: Destination
@@ -224,7 +228,7 @@ class Exchange:
                 self._go_on()
         elif self._upstream is not None:
             self._attempt.pass_on(self._upstream, payload, done=done)
-        elif not self._record.ended:
+        elif not self._record.ended and self._unpacking is None:
             self._attempt.keep(payload)
 
     def on_request_malformed(self, error: ClientError) -> None:
@@ -253,7 +257,9 @@ class Exchange:
 
     def resume_upstream(self) -> None:
         """The client can take more."""
-        if self._upstream is not None:
+        if self._unpacking is not None and self._unpacking.waiting:
+            next_step(self._unpacking.go_on)
+        elif self._upstream is not None:
             self._upstream.resume_reading()
 
     @property
@@ -283,36 +289,55 @@ class Exchange:
 
     def on_response(self, head: ResponseHead, payload: bytes, *, done: bool, trailers: str) -> None:
         """The answer's head, with as much of its body as came along."""
-        try:
-            self.client.answer(head, self._scrubber, payload, done=done, trailers=trailers)
-        except UpstreamError as error:
-            self._upstream_failed(error)
+        if not head.encoded or self._scrubber is None:
+            self.pass_on(head, payload, done=done, trailers=trailers)
             return
-        self._answering = True
-        self._record.answered(head.status)
-        if done:
-            self._end_of_response()
+        try:
+            self._unpacking = Unpacking(self, head)
+        except UpstreamError as error:
+            self.failed(error)
+            return
+        self._unpacking.receive(payload, done=done, trailers=trailers)
 
     def on_response_data(self, payload: bytes, *, done: bool, trailers: str) -> None:
         """More of the answer's body."""
+        if self._unpacking is not None:
+            self._unpacking.receive(payload, done=done, trailers=trailers)
+        else:
+            self.pass_on(None, payload, done=done, trailers=trailers)
+
+    def pass_on(self, head: ResponseHead | None, payload: bytes, *, done: bool, trailers: str) -> None:
+        """Some of the answer to the client; ``head`` if it begins with that."""
         try:
-            self.client.answer_more(payload, done=done, trailers=trailers)
+            if head is not None:
+                self.client.answer(head, self._scrubber, payload, done=done, trailers=trailers)
+                self._answering = True
+                self._record.answered(head.status)
+            else:
+                self.client.answer_more(payload, done=done, trailers=trailers)
         except UpstreamError as error:
-            self._upstream_failed(error)
+            self.failed(error)
             return
         if done:
-            self._end_of_response()
+            self.part_from_upstream()
+            self._end()
+            self.client.exchange_done()
 
-    def _end_of_response(self) -> None:
+    def part_from_upstream(self) -> None:
+        """The server has answered."""
         upstream, self._upstream = self._upstream, None
-        assert upstream is not None
+        if upstream is None:
+            return
         if self._request_done:
             upstream.release()
         else:
             # An early answer: the server does not want the rest of the body, and its connection is of no more use.
             upstream.close()
-        self._end()
-        self.client.exchange_done()
+
+    @property
+    def over(self) -> bool:
+        """Whether it has come to its end, whatever that was."""
+        return self._record.ended
 
     def on_upstream_error(self, error: UpstreamError) -> None:
         """The upstream connection failed or sent something that is not HTTP; it is closed by now."""
@@ -320,9 +345,10 @@ class Exchange:
         if upstream is not None and not self._answering and self._attempt.again(upstream, error):
             self._wait(recorded=True)
         else:
-            self._upstream_failed(error)
+            self.failed(error)
 
-    def _upstream_failed(self, error: UpstreamError) -> None:
+    def failed(self, error: UpstreamError) -> None:
+        """There is no answer, or no more of it."""
         upstream, self._upstream = self._upstream, None
         if upstream is not None:
             upstream.close()
@@ -345,7 +371,7 @@ class Exchange:
                 check_unextended(head)
                 self._frames = ServerFrames(self._scrubber)
         except UpstreamError as error:
-            self._upstream_failed(error)
+            self.failed(error)
             return
         self._tunnel = self._answering = True
         self._record.answered(head.status)
@@ -357,7 +383,7 @@ class Exchange:
             try:
                 data = self._frames.feed(data)
             except UpstreamError as error:
-                self._upstream_failed(error)
+                self.failed(error)
                 return
             if not data:
                 return

@@ -349,9 +349,14 @@ def parse_response(head: bytes) -> ResponseHead:
         connection.nominated,
         length,
         chunked,
-        "content-encoding" in known and any(one.lower() != "identity" for one in known["content-encoding"]),
+        "content-encoding" in known and bool(codings(",".join(known["content-encoding"]))),
         known["keep-alive"][0] if "keep-alive" in known else "",
     )
+
+
+def codings(values: str) -> list[str]:
+    """The codings that a field lists, in lower case, in the order in which they were applied (RFC 9110 §8.4)."""
+    return [coding for one in values.split(",") if (coding := one.strip(" \t").lower()) not in {"", "identity"}]
 
 
 def _response_length(known: Mapping[str, list[str]]) -> int:
