@@ -31,7 +31,6 @@ from outward.gateway.denial import Denial, Refused, code_of
 from outward.gateway.record import Record
 from outward.gateway.ruleset import Leaked
 from outward.gateway.turn import next_step
-from outward.gateway.unpacking import Unpacking
 from outward.gateway.websocket import check_answer, check_unextended
 from outward.gateway.websocket_frames import ServerFrames
 
@@ -45,6 +44,7 @@ if TYPE_CHECKING:
     from outward.gateway.pool import PoolKey
     from outward.gateway.ruleset import Ruleset
     from outward.gateway.streams import ClientStream, UpstreamStream
+    from outward.gateway.unpacking import Unpacking
 
 _log: Final = logging.getLogger(__name__)
 
@@ -292,6 +292,10 @@ class Exchange:
         if not head.encoded or self._scrubber is None:
             self.pass_on(head, payload, done=done, trailers=trailers)
             return
+        from outward.gateway.unpacking import (
+            Unpacking,
+        )  # here: few answers need it, and `outward run` has to start quickly
+
         try:
             self._unpacking = Unpacking(self, head)
         except UpstreamError as error:

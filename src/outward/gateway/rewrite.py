@@ -37,8 +37,10 @@ NOT_ANSWERED: Final = HOP_BY_HOP | {
     "x-outward-verdict",  # ours to say
 }
 
-_CODINGS: Final = frozenset({"accept-encoding", "grpc-accept-encoding", "sec-websocket-extensions"})
-"""Fields that ask for answers in which a secret cannot be found."""
+_CODINGS: Final = frozenset(
+    # Fields that ask for answers in which a secret cannot be found. `a-im` is for deltas (RFC 3229).
+    {"a-im", "accept-encoding", "connect-accept-encoding", "grpc-accept-encoding", "sec-websocket-extensions"}
+)
 
 WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
 """Methods for which an empty body is announced too (RFC 9110 §8.6)."""

@@ -53,6 +53,16 @@ def test_the_head_is_written_anew() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "field",
+    ["Accept-Encoding: br", "A-IM: vcdiff, gzip", "gRPC-Accept-Encoding: gzip", "Connect-Accept-Encoding: gzip"],
+)
+def test_nothing_is_asked_for_in_which_a_secret_could_not_be_found(field: str) -> None:
+    raw = f"GET /a HTTP/1.1\nHost: api.test\n{field}"
+    assert sent(raw, injector(HEADER))[2:] == ["x-api-key: value-123456", "accept-encoding: identity"]
+    assert sent(raw, injector())[2:] == [field]
+
+
 def test_without_injection_nothing_is_added() -> None:
     lines = sent("GET /a HTTP/1.1\nHost: api.test\nAccept-Encoding: br", injector())
     assert lines == ["GET /a HTTP/1.1", "Host: api.test", "Accept-Encoding: br"]
