@@ -15,7 +15,10 @@ _LIFTED_BY_A_RULE: Final = frozenset(
 
 
 class Refusal(NamedTuple):
-    """What was refused, and why. ``path`` is canonical and without query; empty for a refused CONNECT."""
+    """What was refused, and why. ``path`` is canonical and without query; empty for a refused CONNECT.
+
+    Of a question for a name the method is ``DNS``, with a type of record where it is not asked for addresses; the port is 0.
+    """
 
     code: str
     method: str
@@ -27,7 +30,7 @@ class Refusal(NamedTuple):
     @property
     def authority(self) -> str:
         """``host[:port]``; empty where the host is not known."""
-        return authority(self.host, self.port, self.scheme) if self.host else ""
+        return authority(self.host, self.port, self.scheme) if self.port else self.host
 
     @property
     def allow_command(self) -> str:
@@ -35,11 +38,13 @@ class Refusal(NamedTuple):
 
         The words come from the sandbox and the person will paste them into a shell. A star would be a pattern in a rule:
         whoever sends one must not get a person to allow more than was asked for. A refused CONNECT has no path, and what
-        would be asked through it is not known: reading is the modest guess.
+        would be asked through it is not known: reading is the modest guess. Likewise where a name was asked for.
         """
         if self.code not in _LIFTED_BY_A_RULE or not self.host:
             return ""
-        method, path = ("GET,HEAD", "/**") if self.method == "CONNECT" else (self.method, self.path)
+        if not self.port and self.method != "DNS":
+            return ""
+        method, path = (self.method, self.path) if self.path else ("GET,HEAD", "/**")
         if "*" in self.path or not self.path.isascii() or not self.path.isprintable():
             return ""
         scheme = "http://" if self.scheme == "http" else ""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from outward.core.summary import Summary
 from outward.gateway.dial import Dialler
+from outward.gateway.dns.serving import Questions
 from outward.gateway.ledger import Ledger
 from outward.gateway.listeners import Listener
 from outward.gateway.memory import GIVE_BACK_EVERY, give_back, settle
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from outward.credentials import CredentialStore
+    from outward.gateway.dns.resolver import Resolver
     from outward.gateway.listeners import Front
     from outward.gateway.turn import Recorder
     from outward.pki import Authority
@@ -43,6 +45,18 @@ class Connection(Protocol):
 
     def sweep(self, now: float) -> None:
         """Ends it if nothing has moved for too long."""
+        ...
+
+
+class Part(Protocol):
+    """What takes something in for a gateway."""
+
+    def close(self) -> None:
+        """Takes nothing more."""
+        ...
+
+    async def wait_closed(self) -> None:
+        """Waits for what it has taken."""
         ...
 
 
@@ -79,7 +93,7 @@ class Gateway:
         self.draining = False
         self.clock: Final = time.monotonic
         self.pool: Final = Pool(self.dialler, self.turn, self.clock)
-        self._listeners: list[Listener] = []
+        self._parts: list[Part] = []
         self._sweeper: asyncio.TimerHandle | None = None
         self._give_back_at = 0.0
         self._idle = asyncio.Event()
@@ -95,7 +109,11 @@ class Gateway:
 
     def listen_on(self, sock: socket.socket, front: Front) -> None:
         """Serves a listening socket from now on; the gateway owns it. ``front`` says what its clients speak."""
-        self._listeners.append(Listener(self, sock, front))
+        self._parts.append(Listener(self, sock, front))
+
+    def answer_on(self, sock: socket.socket, resolver: Resolver) -> None:
+        """Answers questions for names that come to a datagram socket from now on; the gateway owns it."""
+        self._parts.append(Questions(self, sock, resolver))
 
     def replace(self, policy: Policy, store: CredentialStore) -> None:
         """All-or-nothing reload: requests that begin from now on are decided by ``policy``."""
@@ -105,8 +123,8 @@ class Gateway:
     async def close(self, grace: float = 2.0) -> None:
         """Stops accepting, lets requests in flight end for ``grace`` seconds, then closes everything."""
         self.draining = True
-        for listener in self._listeners:
-            listener.close()
+        for part in self._parts:
+            part.close()
         for client in list(self.clients):
             client.drain()
         if not self.clients:
@@ -115,8 +133,8 @@ class Gateway:
             await asyncio.wait_for(self._idle.wait(), grace)
         for client in list(self.clients):
             client.abort()
-        for listener in self._listeners:
-            await listener.wait_closed()
+        for part in self._parts:
+            await part.wait_closed()
         await asyncio.sleep(0)  # lets connection_lost run, which stages the last records
         self.turn.end()
         self.pool.close()

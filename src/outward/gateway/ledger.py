@@ -52,6 +52,16 @@ class Ledger:
         else:
             self._turn.commit()  # a refusal is in the journal before anybody is told
 
+    def asked(self, event: Event) -> None:
+        """Stages the record of a question for a name: no request, but a refusal counts as one.
+
+        Raises :class:`~outward.core.JournalUnavailable`.
+        """
+        self._journal.stage(event)
+        self._turn.staged()
+        if event.code is not None:
+            self._refused(event, event.code)
+
     def _refused(self, event: Event, code: str) -> None:
         counter = self._summary.refused if event.verdict == "deny" else self._summary.failed
         path = (event.path or "").partition("?")[0]

@@ -26,6 +26,8 @@ class TunnelEnd(asyncio.Protocol):
         self.peer: TunnelEnd
         self._ended = False
         self._held = b""
+        self.begun: Final = asyncio.Event()
+        """Set with the first octets, and at the end."""
         self.transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -39,10 +41,12 @@ class TunnelEnd(asyncio.Protocol):
             self.peer.transport.write(data)
         else:
             self._held += data
+            self.begun.set()
 
     def eof_received(self) -> bool:
         """Half-closes the other side (TLS inside may still have something to say)."""
         self._ended = True
+        self.begun.set()
         return not self._tunnel.joined or self._pass_end()
 
     def release(self) -> None:
@@ -61,6 +65,7 @@ class TunnelEnd(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Ends the tunnel."""
+        self.begun.set()
         self._tunnel.close()
 
     def pause_writing(self) -> None:

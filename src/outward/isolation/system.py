@@ -85,14 +85,15 @@ SYSTEM_BUNDLES: Final = (
 )
 
 GENERATED: Final[dict[str, str]] = {
-    # Our own files in /etc. No resolver: names are for the gateway to resolve.
+    # Our own files in /etc.
     "passwd": f"root:x:0:0:root:/root:/usr/sbin/nologin\n{USER}:x:{UID}:{UID}:agent:{HOME}:/bin/sh\n"
     "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
     "group": f"root:x:0:\n{USER}:x:{UID}:\nnogroup:x:65534:\n",
     "nsswitch.conf": "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n"
     "networks: files\nprotocols: files\nservices: files\n",
     "hosts": f"127.0.0.1 localhost {HOSTNAME}\n::1 localhost\n",
-    "resolv.conf": "# No name server: the gateway resolves.\n",
+    "resolv.conf": "# Answered by the gateway: names that the policy knows, no others.\nnameserver 127.0.0.1\n",
+    "host.conf": "multi on\n",  # all addresses of a name in the file above, not the first
     "hostname": f"{HOSTNAME}\n",
 }
 

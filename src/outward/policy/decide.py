@@ -195,6 +195,15 @@ class Decider:
         only_others = True in answers and False not in answers
         return _REFUSED[Code.METHOD_NOT_ALLOWED if only_others else Code.PATH_NOT_ALLOWED]
 
+    def knows_host(self, agent: str, host: str) -> bool:
+        """Whether there is a door to the host at all: its name means something."""
+        return any(
+            _for_agent(agents, agent)
+            for by_port in self._at(host)
+            for site in by_port.values()
+            for agents, _ in site.doors
+        )
+
     def decide_host(self, agent: str, host: str, port: int, scheme: str) -> Verdict:
         """The verdict about a connection before any request on it is seen."""
         opened: Verdict | None = None

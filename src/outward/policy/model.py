@@ -123,6 +123,10 @@ class Policy:
         """The verdict about a request. Pure and total: any request gets one, and nothing matching is a deny."""
         return self.decider.decide(request)
 
+    def knows_host(self, agent: str, host: str) -> bool:
+        """Whether some destination covers the host for this agent, at whatever port."""
+        return self.decider.knows_host(agent, host)
+
     def decide_host(self, agent: str, host: str, port: int, scheme: str = "https") -> Verdict:
         """The verdict about a CONNECT, before any TLS: whether some destination covers the host for this agent.
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import TYPE_CHECKING
 
 import uvloop
 
 from outward.credentials.memory import conceal
 from outward.gateway import Gateway, ProxyFront, TransparentFront
+from outward.gateway.dns import Addresses, DnsFront, Resolver
 from outward.session.signals import let_through
 from outward.session.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from outward.audit import Journal
-    from outward.cage import Cage
+    from outward.cage import Cage, Sockets
     from outward.core.summary import Summary
     from outward.session.options import Options
     from outward.session.running import Parts
@@ -35,13 +37,25 @@ def serve(
     return code, gateway.summary
 
 
+def attend(gateway: Gateway, sockets: Sockets, agent: str) -> None:
+    """Serves a cage's sockets, which the gateway owns from now on; ``agent`` is who is in the cage."""
+    ipv6 = any(sock.family == socket.AF_INET6 for sock in sockets.transparent)
+    addresses = Addresses(ipv6=ipv6)
+    resolver = Resolver(agent, addresses)
+    for sock in sockets.proxy:
+        gateway.listen_on(sock, ProxyFront(agent))
+    for sock in sockets.transparent:
+        gateway.listen_on(sock, TransparentFront(agent, addresses))
+    for sock in sockets.dns:
+        if sock.type == socket.SOCK_DGRAM:
+            gateway.answer_on(sock, resolver)
+        else:
+            gateway.listen_on(sock, DnsFront(resolver))
+
+
 async def _serve(gateway: Gateway, cage: Cage, status: int, terminal: Terminal | None, options: Options) -> int | None:
     async with gateway:
-        sockets = cage.sockets.duplicate()
-        for sock in sockets.proxy:
-            gateway.listen_on(sock, ProxyFront(options.agent))
-        for sock in sockets.transparent:
-            gateway.listen_on(sock, TransparentFront(options.agent))
+        attend(gateway, cage.sockets.duplicate(), options.agent)
         resize = terminal.resize if terminal is not None else None
         with Supervisor(cage, status, timeout=options.timeout, resize=resize) as supervisor:
             if terminal is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Final, Protocol
 
 from outward.core import ClientError, Code, JournalUnavailable, Request, SecretUnavailable
@@ -10,6 +11,8 @@ from outward.core.canonical import is_address
 from outward.gateway.client_hello import HANDSHAKE, MAX_CLIENT_HELLO, ClientHello, parse_client_hello
 from outward.gateway.denial import Denial, DialError, code_of
 from outward.gateway.fronts.handover import speak_http, speak_https
+from outward.gateway.fronts.speech import Speech, recognise
+from outward.gateway.http1 import MAX_HEAD
 from outward.gateway.listeners import peek
 from outward.gateway.record import Record
 from outward.gateway.routes import TunnelRoute
@@ -20,6 +23,17 @@ if TYPE_CHECKING:
 
     from outward.core import Verdict
     from outward.gateway.gateway import Gateway
+
+
+class Seen(Enum):
+    """What has to be seen of a client before a connection is passed through."""
+
+    HELLO = auto()
+    """Its ClientHello, which names the host."""
+    BEGINNING = auto()
+    """That it is the server that begins; or else what the client begins with: TLS names the host, HTTP is not passed through."""
+    NOTHING = auto()
+    """The destination is an address that the client has dialled itself."""
 
 
 _NOT_TLS: Final = ClientHello(None, encrypted=False)
@@ -90,11 +104,10 @@ class Opening:
         # A client that names another host gets a certificate for that name, so that it can read the 421.
         await speak_https(self._gateway, self._sock, route, hello.sni or self._host, self.asked, verdict)
 
-    async def pass_through(self, verdict: Verdict, *, by_name: bool = True) -> bool:
+    async def pass_through(self, verdict: Verdict, seen: Seen = Seen.HELLO) -> bool:
         """Dials and joins: whether it came to that; if not, the client has been told why.
 
-        Host and SNI are checked, the rest is not ours to see. Not even SNI where the destination is an address that the client
-        has dialled itself (``by_name`` is false): then it may be the server that speaks first.
+        Host and SNI are checked, the rest is not ours to see.
         """
         gateway = self._gateway
         destination = verdict.destination
@@ -116,11 +129,14 @@ class Opening:
             tunnel.refuse(code, failed.message)
             await self._replies.refuse(self._denial(code, failed.message, verdict, failed.hint))
             return False
-        tunnel.server.transport.pause_reading()
+        if seen is not Seen.BEGINNING:
+            tunnel.server.transport.pause_reading()
         try:
             await self._replies.accept()
-            if by_name:
+            if seen is Seen.HELLO:
                 self._check(await peek(self._sock, parse_client_hello, MAX_CLIENT_HELLO))
+            elif seen is Seen.BEGINNING:
+                await self._see_beginning(tunnel)
             await asyncio.get_running_loop().connect_accepted_socket(lambda: tunnel.client, self._sock)
         except ClientError as error:
             tunnel.refuse(Code.HOST_MISMATCH, error.message)
@@ -130,6 +146,22 @@ class Opening:
             raise
         tunnel.join(address)
         return True
+
+    async def _see_beginning(self, tunnel: Tunnel) -> None:
+        """Returns when it is known who begins, and what with. Raises ClientError for what may lead to another host."""
+        client = asyncio.ensure_future(peek(self._sock, recognise, MAX_HEAD))
+        server = asyncio.ensure_future(tunnel.server.begun.wait())
+        try:
+            await asyncio.wait({client, server}, return_when=asyncio.FIRST_COMPLETED)
+            speech = client.result() if client.done() else Speech.OTHER
+        finally:
+            client.cancel()
+            server.cancel()
+            await asyncio.gather(client, server, return_exceptions=True)  # only then the socket may be somebody else's
+        if speech is Speech.TLS:
+            self._check(await peek(self._sock, parse_client_hello, MAX_CLIENT_HELLO))
+        elif speech is Speech.HTTP:
+            raise ClientError("plain HTTP may name another host inside; a destination with `scheme: http` takes it")
 
     def _check(self, hello: ClientHello) -> None:
         """The SNI is all that is seen of a tunnel's inside, so nothing may make it a pretence. Raises ClientError."""

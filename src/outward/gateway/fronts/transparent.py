@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
 from outward.core import Action, ClientError, Code, Verdict
 from outward.core.canonical import is_address
 from outward.gateway.client_hello import MAX_CLIENT_HELLO, parse_client_hello
+from outward.gateway.dns.addresses import is_pooled
 from outward.gateway.fronts.handover import speak_http, speak_https
-from outward.gateway.fronts.opening import Opening, passes
+from outward.gateway.fronts.opening import Opening, Seen, passes
 from outward.gateway.fronts.original import original_destination
 from outward.gateway.fronts.speech import Speech, recognise
 from outward.gateway.http1 import MAX_HEAD
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from outward.gateway.client_hello import ClientHello
     from outward.gateway.denial import Denial
+    from outward.gateway.dns import Addresses
     from outward.gateway.fronts.original import Destination
     from outward.gateway.gateway import Gateway
 
@@ -44,57 +47,66 @@ class TransparentFront:
     """What a client says first tells the host: SNI, or Host of plain HTTP; all else is judged by the address it dialled.
 
     The name decides, and the name is resolved by us: the client's own idea of its address is not where anything goes.
+
+    In a cage addresses that we have given stand for names (:class:`~outward.gateway.dns.Addresses`), so there is a name
+    whatever is said.
     """
 
-    def __init__(self, agent: str) -> None:
+    def __init__(self, agent: str, addresses: Addresses | None = None) -> None:
+        """``addresses`` are those of the cage in which the listener is."""
         self._agent: Final = agent
+        self._addresses: Final = addresses
         self.authenticates: Final = False
 
     async def serve(self, gateway: Gateway, sock: socket.socket) -> None:
         """See :class:`~outward.gateway.listeners.Front`."""
-        await _Captured(gateway, sock, self._agent, original_destination(sock)).run()
+        meant = original_destination(sock)
+        name = None
+        if self._addresses is None:
+            objection = _objection(gateway, sock, meant)
+        else:
+            name = self._addresses.name_at(meant.host)
+            objection = _objection_in_cage(meant, name)
+        captured = _Captured(gateway, sock, self._agent, name or meant.host, meant.port, named=name is not None)
+        await captured.run(objection)
 
 
 class _Captured:
-    """One connection, and where it was meant to go."""
+    """One connection, and where it was meant to go: an address, or the name that it stands for (``named``)."""
 
-    def __init__(self, gateway: Gateway, sock: socket.socket, agent: str, meant: Destination) -> None:
+    def __init__(self, gateway: Gateway, sock: socket.socket, agent: str, host: str, port: int, *, named: bool) -> None:
         self._gateway: Final = gateway
         self._sock: Final = sock
         self._agent: Final = agent
-        self._meant: Final = meant
+        self._host: Final = host
+        self._port: Final = port
+        self._named: Final = named
         self._replies: Final = _Replies(sock)
-        self._by_address: Final = self._opening(meant.host)
+        self._meant: Final = self._opening(host)
 
     def _opening(self, host: str) -> Opening:
-        return Opening(self._gateway, self._sock, self._agent, host, self._meant.port, self._replies)
+        return Opening(self._gateway, self._sock, self._agent, host, self._port, self._replies)
 
-    async def run(self) -> None:
-        """Steps 1 to 3: decides by address where that is enough, else by what the client says."""
-        meant, verdict, objection = self._meant, self._decide(self._meant.host), self._objection()
+    async def run(self, objection: str | None) -> None:
+        """Steps 1 to 3: decides by what was dialled where that is enough, else by what the client says.
+
+        ``objection`` is why nothing comes of it, whatever the policy says.
+        """
+        verdict = self._decide(self._host)
         if not passes(verdict):
             self._replies.speech = await self._listen(verdict)
         elif objection is None:
             # Before anything is looked at: where the server speaks first, the client waits for it.
-            await self._by_address.pass_through(verdict, by_name=False)
+            await self._meant.pass_through(verdict, Seen.BEGINNING if self._named else Seen.NOTHING)
             return
         if objection is not None:
-            await self._by_address.refuse(Code.ADDRESS_NOT_ALLOWED, objection)
+            await self._meant.refuse(Code.ADDRESS_NOT_ALLOWED, objection)
         elif self._replies.speech is Speech.TLS:
             await self._tls()
         elif self._replies.speech is Speech.HTTP:
-            await speak_http(self._gateway, self._sock, CapturedRoute(meant.host, meant.port), self._agent)
+            await speak_http(self._gateway, self._sock, CapturedRoute(self._host, self._port), self._agent)
         else:
-            await self._by_address.refuse(*_neither(verdict, "neither TLS nor HTTP"), verdict)
-
-    def _objection(self) -> str | None:
-        """Why this is no connection of a client's to somebody else."""
-        meant = self._meant
-        if self._gateway.dialler.outgoing.reaches(self._sock):
-            return "the gateway's own connection was brought back to it: it must be left out of what is redirected"
-        if not meant.translated and is_local(meant.host):
-            return f"{meant.host}:{meant.port} is this gateway itself: nothing was redirected"
-        return None
+            await self._meant.refuse(*_neither(verdict, "neither TLS nor HTTP"), verdict)
 
     async def _listen(self, verdict: Verdict) -> Speech:
         """What the client says. One that waits for the server to speak is refused by its address when its time is up."""
@@ -104,17 +116,17 @@ class _Captured:
             return Speech.OTHER
         except asyncio.CancelledError:
             if not self._gateway.draining:
-                self._by_address.record(*_neither(verdict, "the client said nothing in time"), verdict)
+                self._meant.record(*_neither(verdict, "the client said nothing in time"), verdict)
             raise
 
     async def _tls(self) -> None:
         try:
             hello = await peek(self._sock, parse_client_hello, MAX_CLIENT_HELLO)
         except ClientError as error:
-            await self._by_address.refuse(Code.MALFORMED_REQUEST, error.message)
+            await self._meant.refuse(Code.MALFORMED_REQUEST, error.message)
             return
         # An address is no server name (RFC 6066 §3): it decides nothing, and has to be the one that was dialled.
-        host = hello.sni if hello.sni is not None and not is_address(hello.sni) else self._meant.host
+        host = hello.sni if hello.sni is not None and not is_address(hello.sni) else self._host
         opening, verdict = self._opening(host), self._decide(host)
         if hello.encrypted:
             await self._intercept(opening, host, hello, Verdict(Action.DENY, verdict.rule, Code.HOST_MISMATCH))
@@ -127,13 +139,31 @@ class _Captured:
 
     async def _intercept(self, opening: Opening, host: str, hello: ClientHello, verdict: Verdict) -> None:
         """Also where the host is not allowed: inside, a client gets to read why."""
-        port = self._meant.port
+        port = self._port
         hidden = HiddenRoute(host, port, _HIDDEN) if hello.encrypted else None
         route = hidden or TunnelRoute("https", host, port, hello.sni)
         await speak_https(self._gateway, self._sock, route, hello.sni or host, opening.asked, verdict)
 
     def _decide(self, host: str) -> Verdict:
-        return self._gateway.ruleset.policy.decide_host(self._agent, host, self._meant.port)
+        return self._gateway.ruleset.policy.decide_host(self._agent, host, self._port)
+
+
+def _objection(gateway: Gateway, sock: socket.socket, meant: Destination) -> str | None:
+    """Why this is no connection of a client's to somebody else."""
+    if gateway.dialler.outgoing.reaches(sock):
+        return "the gateway's own connection was brought back to it: it must be left out of what is redirected"
+    if not meant.translated and is_local(meant.host):
+        return f"{meant.host}:{meant.port} is this gateway itself: nothing was redirected"
+    return None
+
+
+def _objection_in_cage(meant: Destination, name: str | None) -> str | None:
+    """The same where the gateway is not in the network that the connection comes from: what it dials never comes back."""
+    if ip_address(meant.host).is_loopback:
+        return f"{meant.host}:{meant.port} is the sandbox itself: nothing was redirected"
+    if name is None and is_pooled(meant.host):
+        return f"{meant.host} stands for no name, or for none any more: it has to be resolved again"
+    return None
 
 
 def _neither(verdict: Verdict, detail: str) -> tuple[Code, str]:

@@ -1,0 +1,121 @@
+"""What a question is answered with."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv4Address, IPv6Address
+from typing import TYPE_CHECKING, Final
+
+from outward.core import ClientError, Code, Event, JournalUnavailable, canonical_host
+from outward.core.canonical import is_address
+from outward.gateway.dns.message import AAAA, A, Outcome, Question, Unreadable, parse_question
+
+if TYPE_CHECKING:
+    from outward.credentials import CredentialStore
+    from outward.gateway.dns.addresses import Addresses
+    from outward.gateway.gateway import Gateway
+    from outward.policy import Policy
+
+_LOOPBACK: Final[dict[int, IPv4Address | IPv6Address]] = {A: IPv4Address("127.0.0.1"), AAAA: IPv6Address("::1")}
+
+_NOT_ALPHANUMERIC: Final = re.compile(r"[^a-z0-9]+")
+
+
+class Resolver:
+    """Answers the questions of one agent. Each is in the journal; whoever sends an answer writes that first."""
+
+    def __init__(self, agent: str, addresses: Addresses) -> None:
+        self._agent: Final = agent
+        self._addresses: Final = addresses
+
+    def answer(self, gateway: Gateway, data: bytes) -> bytes:
+        """The answer to a message; nothing where none must be given."""
+        try:
+            try:
+                question = parse_question(data)
+            except Unreadable as error:
+                self._record(gateway, "DNS", Code.MALFORMED_REQUEST, error=error.reason)
+                return error.answer
+            return self._answer(gateway, question)
+        except JournalUnavailable as error:
+            gateway.turn.complain(error)
+            return b""  # who gets no answer asks again
+
+    def _answer(self, gateway: Gateway, question: Question) -> bytes:
+        # Both kinds of address are one question for a person: may this name be reached?
+        what = "DNS" if question.kind in _LOOPBACK else f"DNS {question.kind_name}"
+        policy, store = gateway.ruleset.policy, gateway.ruleset.store
+        secret = leaked(store, question.name.lower())
+        if secret is not None:
+            said = f"the placeholder of secret {secret!r}"
+            self._record(gateway, what, Code.PLACEHOLDER_LEAK, secret=secret, host=question.name.lower(), error=said)
+            return question.answer(Outcome.NO_SUCH_NAME)
+        try:
+            name = canonical_host(question.name)
+        except ClientError as error:
+            self._record(gateway, what, Code.MALFORMED_REQUEST, error=error.message)
+            return question.answer(Outcome.NO_SUCH_NAME)
+        if not self._known(policy, name):
+            self._record(gateway, what, Code.HOST_NOT_ALLOWED, host=name)
+            return question.answer(Outcome.NO_SUCH_NAME)
+        address = self._address(name, question.kind)
+        self._record(gateway, what, None, host=name, address=None if address is None else str(address))
+        return question.answer(Outcome.FOUND, None if address is None else address.packed)
+
+    def _known(self, policy: Policy, name: str) -> bool:
+        return is_local(name) or (not is_address(name) and policy.knows_host(self._agent, name))
+
+    def _address(self, name: str, kind: int) -> IPv4Address | IPv6Address | None:
+        if is_local(name):
+            return _LOOPBACK.get(kind)
+        if kind == A:
+            return self._addresses.ipv4_of(name)
+        if kind == AAAA and self._addresses.ipv6:
+            return self._addresses.ipv6_of(name)
+        return None
+
+    def _record(
+        self,
+        gateway: Gateway,
+        what: str,
+        code: Code | None,
+        *,
+        host: str | None = None,
+        address: str | None = None,
+        secret: str | None = None,
+        error: str | None = None,
+    ) -> None:
+        """Raises :class:`JournalUnavailable`."""
+        mask = gateway.ruleset.store.mask
+        gateway.ledger.asked(
+            Event(
+                "end",
+                gateway.ledger.next_id(),
+                "dns",
+                self._agent,
+                method=what,
+                host=None if host is None else mask(host),
+                verdict="allow" if code is None else "deny",
+                code=code,
+                secrets=() if secret is None else (secret,),
+                address=address,
+                error=None if error is None else mask(error),
+            )
+        )
+
+
+def is_local(name: str) -> bool:
+    """Whether a name is the asker's own machine by definition (RFC 6761 §6.3)."""
+    return name == "localhost" or name.endswith(".localhost")
+
+
+def leaked(store: CredentialStore, name: str) -> str | None:
+    """The name of a secret whose placeholder is in a host name.
+
+    Names have no case, and few characters beside letters and digits; long ones consist of labels of at most 63.
+    """
+    text = _NOT_ALPHANUMERIC.sub("", name)
+    for stand_in, secret in store.secret_of_placeholder.items():
+        if _NOT_ALPHANUMERIC.sub("", stand_in.lower()) in text:
+            return secret
+    return None
