@@ -45,12 +45,6 @@ def test_other_backends_are_refused_and_nothing_runs(caller, backend):
     assert not (caller.workspace / "ran").exists()
 
 
-def test_review_is_refused_and_nothing_runs(caller):
-    done = caller.outward("run", "--mode", "review", "--", "touch", "ran")
-    assert done.returncode == 125
-    assert not (caller.workspace / "ran").exists()
-
-
 def test_the_home_is_no_workspace(caller):
     done = caller.outward("run", "--workspace", str(caller.home), "--", "true")
     assert done.returncode == 125

@@ -35,6 +35,9 @@ def run(command: Command, control: socket.socket, parent: int) -> NoReturn:
         kernel.die_with_parent(parent)
         hand_out(control, plumb(progress))
         if control.recv(len(GO)) == GO:
+            if command.prepare is not None:
+                progress.step = "prepare the file system of the sandbox"
+                command.prepare()
             progress.step = f"start {command.argv[0]}"
             _become(command)
     except OSError as error:

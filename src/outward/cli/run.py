@@ -117,6 +117,8 @@ def command(
     if not quiet:
         for line in closing_lines(outcome.summary, outcome.session):
             _say(line)
+        if outcome.changed:
+            _say(f"changes were kept aside: outward review {outcome.session}")
     return outcome.status
 
 

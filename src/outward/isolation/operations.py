@@ -121,6 +121,34 @@ class Hide(NamedTuple):
         return f"{'hidden':<11}{self.path}"
 
 
+class Layered(NamedTuple):
+    """A directory over which a layer lies before the tool starts, so that writes to it go elsewhere. The tool has no part."""
+
+    path: str
+
+    def arguments(self, _: Callable[[bytes], int]) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+    def describe(self) -> str:
+        """``layered /work``."""
+        return f"{'layered':<11}{self.path}"
+
+
+class Absent(NamedTuple):
+    """A path that does not exist in a layer. The tool has no part."""
+
+    path: str
+
+    def arguments(self, _: Callable[[bytes], int]) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+    def describe(self) -> str:
+        """``absent /work/.env``."""
+        return f"{'absent':<11}{self.path}"
+
+
 class Seal(NamedTuple):
     """Makes the mount at ``path`` itself read-only, not what is mounted below it."""
 

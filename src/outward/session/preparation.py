@@ -9,10 +9,10 @@ from outward.agents import Seeding, plant
 from outward.core import HostError
 from outward.credentials.local.place import opening_files
 from outward.isolation import bubblewrap, system
-from outward.isolation.operations import Bind, Hide, Symlink
+from outward.isolation.operations import Absent, Bind, Hide, Layered, Symlink
 from outward.pki import trust_files
 from outward.session import environment
-from outward.workspace import Wanted, plan
+from outward.workspace import Masked, Wanted, plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -38,10 +38,12 @@ class CommandUnavailable(HostError):
 
 
 class Preparation(NamedTuple):
-    """All that a session needs to start. ``notes`` are lines for the person who runs it."""
+    """All that a session needs to start. ``masked`` is there in review mode: what a layer over the workspace leaves out.
+    ``notes`` are lines for the person who runs it."""
 
     bubblewrap: Bubblewrap
     launch: Launch
+    masked: Masked | None
     notes: tuple[str, ...]
 
     def describe(self) -> Iterator[str]:
@@ -67,10 +69,11 @@ def prepare(options: Options, authority: Authority, placeholders: Mapping[str, s
     empties = system.Empties(options.state / "view")
     empties.make()
     home = _home(options, view, placeholders)
+    masked = _masked(view) if options.mode == "review" else None
     operations = (
         *system.base(empties, str(home)),
         *system.trust(trust_files(system.BUNDLE), str(authority.bundle_file), str(authority.certificate_file)),
-        *_show(view, empties),
+        *_show(view, empties, masked),
         *system.last(),
     )
     launch = bubblewrap.Launch(
@@ -81,7 +84,7 @@ def prepare(options: Options, authority: Authority, placeholders: Mapping[str, s
         terminal=options.terminal,
         seccomp=options.policy.sandbox.seccomp,
     )
-    return Preparation(tool, launch, tuple(_notes(options)))
+    return Preparation(tool, launch, masked, tuple(_notes(options)))
 
 
 def _wanted(options: Options) -> Wanted:
@@ -130,7 +133,16 @@ def _home(options: Options, view: View, placeholders: Mapping[str, str]) -> Path
     return home
 
 
-def _show(view: View, empties: system.Empties) -> Iterator[Operation]:
+def _masked(view: View) -> Masked:
+    prefix = f"{view.workspace}/"
+    hidden = (hidden.path for hidden in view.hidden if hidden.path.startswith(prefix))
+    return Masked(tuple(path.removeprefix(prefix) for path in hidden), view.awaited)
+
+
+def _show(view: View, empties: system.Empties, masked: Masked | None) -> Iterator[Operation]:
+    if masked is not None:
+        yield Layered(view.workspace)
+        yield from (Absent(f"{view.workspace}/{path}") for path in masked.paths)
     for exposure in view.exposures:
         yield Bind(exposure.path, exposure.path, exposure.writable)
     for path, text in view.links.items():
@@ -138,7 +150,8 @@ def _show(view: View, empties: system.Empties) -> Iterator[Operation]:
     for path in view.fixed:
         yield Bind(path, path)
     for hidden in view.hidden:
-        yield Hide(hidden.path, empties.directory if hidden.directory else empties.file)
+        if masked is None or not hidden.path.startswith(f"{view.workspace}/"):
+            yield Hide(hidden.path, empties.directory if hidden.directory else empties.file)
 
 
 def _notes(options: Options) -> Iterator[str]:

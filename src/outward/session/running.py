@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from outward.audit import Journal, new_session
 from outward.cage import Cage, Command
@@ -19,19 +19,25 @@ from outward.session.preparation import Preparation, prepare
 from outward.session.report import Report
 from outward.session.signals import held
 
+LAYERS: Final = "layers"
+"""The directory below the state directory in which changes wait for review."""
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from outward.session.options import Options
     from outward.session.terminal import Terminal
+    from outward.workspace.layer import Layer
 
 
 class Outcome(NamedTuple):
-    """How it went: the exit status, the session's name in the journal, and what the gateway has counted."""
+    """How it went: the exit status, the session's name in the journal, what the gateway has counted, and whether changes
+    wait for review."""
 
     status: int
     session: str
     summary: Summary
+    changed: bool
 
 
 class Parts(NamedTuple):
@@ -65,7 +71,11 @@ def run(options: Options, note: Callable[[str], None]) -> Outcome:
         status, theirs = os.pipe()
         stack.callback(os.close, status)
         # Forks: before there is an event loop, and from the thread that stays until the end.
-        cage = stack.enter_context(Cage.open(_command(parts.preparation, terminal, theirs, stack)))
+        layer = _layer(options, parts.preparation, session, stack)
+        command = _command(parts.preparation, terminal, theirs, stack)
+        if layer is not None:
+            command = command._replace(prepare=layer.mount)
+        cage = stack.enter_context(Cage.open(command))
         os.close(theirs)
         cage.release()
 
@@ -76,13 +86,14 @@ def run(options: Options, note: Callable[[str], None]) -> Outcome:
             code, summary = serve(options, parts, journal, cage, status, terminal)
         else:
             code, summary = _over(cage, status), Summary()
+        changed = layer is not None and not layer.empty
     if code is None:
         probe(parts.preparation.bubblewrap)
         raise HostError(
             "the sandbox could not be built, so nothing was run",
             hint="bubblewrap's message is above; `outward run --dry-run` shows the steps.",
         )
-    return Outcome(code, session, summary)
+    return Outcome(code, session, summary, changed)
 
 
 def _over(cage: Cage, status: int) -> int | None:
@@ -91,6 +102,19 @@ def _over(cage: Cage, status: int) -> int | None:
     report = Report(status)
     report.read()
     return report.exit_status
+
+
+def _layer(options: Options, preparation: Preparation, session: str, stack: ExitStack) -> Layer | None:
+    """Where the changes of a session in review mode go. Without any, it is gone at the end."""
+    if preparation.masked is None:
+        return None
+    from outward.workspace.layer import create  # here, as below: other modes have no need of it
+
+    workspace = preparation.launch.directory
+    layer = create(options.state / LAYERS, session, workspace, options.agent, options.command, preparation.masked)
+    stack.callback(lambda: layer.empty and layer.discard())
+    stack.enter_context(layer.locked())
+    return layer
 
 
 def _terminal(options: Options, stack: ExitStack) -> Terminal | None:

@@ -4,9 +4,13 @@ The *view* is made of *exposures* (a path shown at its own place, read-only or w
 something empty), *fixed* paths (shown, but read-only although what surrounds them is writable) and *links*. It holds the
 workspace, further paths that the policy names, and the *tool chains* on the caller's PATH. What is hidden and fixed is data
 (:mod:`outward.workspace.hidden`, :mod:`outward.workspace.fixed`).
+
+In review mode a *layer* of the session's own lies over the workspace and takes what is written. What is hidden is *masked*
+there: it does not exist. The *changes* of a layer are *applied* to the workspace or *discarded* later.
 """
 
+from outward.workspace.layer import Masked
 from outward.workspace.scan import Hidden
 from outward.workspace.view import Exposure, View, Wanted, plan
 
-__all__ = ["Exposure", "Hidden", "View", "Wanted", "plan"]
+__all__ = ["Exposure", "Hidden", "Masked", "View", "Wanted", "plan"]

@@ -20,6 +20,7 @@ _PATTERNS: Final = tuple(pattern for patterns in HIDDEN.values() for pattern in 
 _HIDDEN: Final = Names(_PATTERNS)
 _SUSPECTS: Final = Names((*_PATTERNS, *SNIFFED))
 _EXAMPLES: Final = Names(EXAMPLES)
+_PLAIN: Final = tuple(pattern for pattern in _PATTERNS if not set(pattern) & set("/*?"))
 
 OPAQUE: Final = ("/.git/objects", "/.git/lfs")
 """Ends of paths that are not descended into: content by hash, which says nothing by its names."""
@@ -57,8 +58,14 @@ class Scanner:
 
     def __init__(self, hide: Iterable[str] = (), show: Iterable[str] = ()) -> None:
         self._hide: Final = Globs(hide)
-        self._show: Final = Globs(show)
+        self._exceptions: Final = tuple(show)
+        self._show: Final = Globs(self._exceptions)
         self._policy: Final = bool(self._hide or self._show)
+
+    def awaited(self) -> tuple[str, ...]:
+        """Names that are hidden wherever they come to lie, and that no exception could mean."""
+        exceptions = Globs(pattern.rstrip("/").rpartition("/")[2] for pattern in self._exceptions)
+        return tuple(name for name in _PLAIN if not exceptions.match(name))
 
     def scan(self, root: str, *, fix: bool = False, skip: frozenset[str] = frozenset()) -> Found:
         """Everything in the tree below ``root``. ``fix`` also looks for what is to stay read-only.

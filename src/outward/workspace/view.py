@@ -51,7 +51,10 @@ class Wanted(NamedTuple):
 
 
 class View(NamedTuple):
-    """What is seen. Parents come before what lies in them, so that the order is the order of mounting."""
+    """What is seen. Parents come before what lies in them, so that the order is the order of mounting.
+
+    ``awaited`` are names that are hidden even where nothing has them yet, if that can be done.
+    """
 
     workspace: str
     exposures: tuple[Exposure, ...]
@@ -61,6 +64,7 @@ class View(NamedTuple):
     path: tuple[str, ...]
     variables: Mapping[str, str]
     system: tuple[str, ...] = ()
+    awaited: tuple[str, ...] = ()
 
     def sees(self, path: str) -> bool:
         """Whether the file at ``path``, all links followed, is there inside."""
@@ -91,14 +95,9 @@ class View(NamedTuple):
 
 def plan(wanted: Wanted) -> View:
     """The view for a session. Raises :class:`HostError` for a workspace or path that must not be shown."""
-    if wanted.mode not in {"write", "read"}:
-        raise HostError(
-            f"workspace mode {wanted.mode!r} is not available in this version",
-            hint="Use --mode write (the agent changes the files) or --mode read.",
-        )
     workspace = _real(wanted.workspace)
     _refuse_dangerous(workspace, wanted, writable=True)
-    exposures = {workspace: wanted.mode == "write"}
+    exposures = {workspace: wanted.mode != "read"}
     for writable, paths in ((True, wanted.write), (False, wanted.read)):
         for path in map(_real, paths):
             _refuse_dangerous(path, wanted, writable=writable)
@@ -120,6 +119,7 @@ def plan(wanted: Wanted) -> View:
         path=tuple(dict.fromkeys((*tools.path, *SYSTEM_PATH))),
         variables=tools.variables,
         system=wanted.system,
+        awaited=Scanner(wanted.hide, wanted.show).awaited(),
     )
 
 

@@ -35,9 +35,14 @@ def test_the_workspace_is_shown_at_its_own_place(home, mode, writable):
     assert view(home, mode=mode).exposures == (Exposure(str(home / "project"), writable),)
 
 
-def test_review_is_refused_until_there_is_review(home):
-    with pytest.raises(HostError, match="not available"):
-        view(home, mode="review")
+def test_in_review_the_agent_may_write_since_a_layer_takes_it(home):
+    assert view(home, mode="review").exposures == (Exposure(str(home / "project"), writable=True),)
+
+
+def test_names_are_awaited_unless_the_policy_may_show_them(home):
+    assert {".env", ".netrc", ".ssh"} <= set(view(home).awaited)
+    assert ".env" not in view(home, show=("conf/.env",)).awaited
+    assert not [name for name in view(home).awaited if "*" in name or "/" in name]
 
 
 @pytest.mark.parametrize(
