@@ -48,17 +48,25 @@ class Injection:
     ``query``      ``name`` of a parameter, one secret
     ``cookie``     ``name`` of a cookie, one secret
     ``placeholder`` one secret, ``places`` in which its placeholder is swapped
+    ``sigv4``      ``settings``: ``access_key``, ``secret_key``, ``session_token`` name secrets; ``service``, ``region``
+    ``oauth1``     ``settings``: ``consumer_key``, ``consumer_secret``, ``token``, ``token_secret`` name secrets; ``method``
     ============== ========================================================================================
 
     ``secrets`` names every secret that the form needs.
     """
 
-    form: Literal["header", "basic", "query", "cookie", "placeholder"]
+    form: Literal["header", "basic", "query", "cookie", "placeholder", "sigv4", "oauth1"]
     secrets: tuple[str, ...]
     name: str = ""
     template: str = ""
     username: str = ""
     places: frozenset[str] = frozenset()
+    settings: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def signs(self) -> bool:
+        """Whether it signs the request as a whole, after all others have had their say."""
+        return self.form in {"sigv4", "oauth1"}
 
     @property
     def sets(self) -> str | None:
@@ -66,7 +74,7 @@ class Injection:
         match self.form:
             case "header":
                 return self.name
-            case "basic":
+            case "basic" | "sigv4" | "oauth1":
                 return "authorization"
             case "cookie":
                 return "cookie"

@@ -7,6 +7,7 @@ destination, so it can never be wider than enforcement.
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from outward.core.canonical import folded_name
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from outward.core import Destination, Injection, Secret
+    from outward.credentials.forms.signing import Signed, Signer, Signing, Unsigned
     from outward.credentials.store import CredentialStore
 
 CLIENT_CREDENTIALS: Final = frozenset(
@@ -36,7 +38,8 @@ class Injector:
     """Compiled from a destination when the policy is loaded.
 
     ``sets`` are the lower-case names of the headers that we write, ``removes`` those of the client's that do not go out
-    (unless a placeholder in them is swapped), ``secrets`` the names of what the destination is bound to.
+    (unless a placeholder in them is swapped), ``secrets`` the names of what the destination is bound to. Where a form signs
+    requests, ``signer`` is it, and ``passing`` leaves what has been signed as it is.
     """
 
     def __init__(self, destination: Destination, store: CredentialStore) -> None:
@@ -64,6 +67,10 @@ class Injector:
         self._query = ""
         self._cookie = ""
         self._scrubber: Scrubber | None = None
+        self.signer: Final[Signer | None] = next((_signer(i) for i in destination.inject if i.signs), None)
+        self.passing: Final[Injector | None] = (
+            Injector(replace(destination, inject=(), client_credentials="pass"), store) if self.signer else None
+        )
 
     def ready(self) -> bool:
         """Whether every value is at hand; else await :meth:`fetch`. Raises :class:`SecretUnavailable`.
@@ -140,6 +147,10 @@ class Injector:
             table = self._tables[kind] = body.BodyTable(pairs, kind)
         return table
 
+    def sign(self, signing: Signing, request: Unsigned) -> Signed:
+        """``request``, signed with the values that are at hand. Raises what :class:`Signing` does."""
+        return signing.sign(request, self._values)
+
     @property
     def scrubber(self) -> Scrubber | None:
         """What takes the values out of the answer; ``None`` where nothing is bound or the policy says not to."""
@@ -160,6 +171,16 @@ class Injector:
         if swapped == text:
             return None
         return swapped if pair is None else placeholder.encode_basic(swapped)
+
+
+def _signer(injection: Injection) -> Signer:
+    if injection.form == "sigv4":
+        from outward.credentials.forms.sigv4 import SigV4  # here: only who uses AWS needs botocore
+
+        return SigV4(injection)
+    from outward.credentials.forms.oauth1 import OAuth1  # here: likewise
+
+    return OAuth1(injection)
 
 
 def _places(injections: Sequence[Injection]) -> dict[str, frozenset[str]]:

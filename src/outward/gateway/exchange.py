@@ -30,6 +30,7 @@ from outward.gateway.attempt import Attempt
 from outward.gateway.denial import Denial, Refused, code_of
 from outward.gateway.record import Record
 from outward.gateway.ruleset import Leaked
+from outward.gateway.signing import CONTINUE
 from outward.gateway.turn import next_step
 from outward.gateway.websocket import check_answer, check_unextended
 from outward.gateway.websocket_frames import ServerFrames
@@ -108,13 +109,16 @@ class Exchange:
         self._request_done = done
         try:
             self._decide()
+            gathers = self._attempt.must_gather(self._request, self._injector) and not done
         except OutwardError as error:
             self._refuse_for(error)
             return
-        if not done and self._attempt.must_gather(self._injector):
-            self._gathering = self._whole = True
-        else:
+        if not gathers:
             self._go_on()
+            return
+        self._gathering = self._whole = True
+        if self._head.expect_continue:
+            self.client.interim(CONTINUE, None)
 
     def _go_on(self) -> None:
         try:
@@ -200,20 +204,22 @@ class Exchange:
     def _send(self, upstream: UpstreamStream) -> None:
         self._upstream = upstream
         try:
-            table = self._injector.body_table(self._head.fields)
-        except SecretUnavailable as error:
+            outgoing = self._attempt.outgoing(self._request, self._injector, whole=self._whole)
+        except OutwardError as error:
             upstream.close()
             self._upstream = None
             self._refuse_for(error)
             return
-        head = self._attempt.swapping(table, whole=self._whole)
         self._record.address = upstream.address
         # The scrubber of the values that go out now: they may be renewed before the answer to them comes.
         self._scrubber = upstream.scrubber(self._injector)
-        upstream.begin(self, head, self._request, self._injector)
+        upstream.begin(self, outgoing.head, outgoing.request, outgoing.injector)
         if self.client.write_paused:
             upstream.pause_reading()
-        self._attempt.begin(upstream, done=self._request_done)
+        try:
+            self._attempt.begin(upstream, done=self._request_done)
+        except ClientError as error:
+            self._give_up(error)
 
     # -- the client's events
 
@@ -222,14 +228,31 @@ class Exchange:
         self._record.body_in += len(payload)
         self._request_done = done
         if self._gathering:
-            self._attempt.keep(payload)
-            if done and not self._record.ended:
-                self._gathering = False
-                self._go_on()
+            self._gather(payload, done=done)
         elif self._upstream is not None:
-            self._attempt.pass_on(self._upstream, payload, done=done)
+            try:
+                self._attempt.pass_on(self._upstream, payload, done=done)
+            except ClientError as error:
+                self._give_up(error)
         elif not self._record.ended and self._unpacking is None:
             self._attempt.keep(payload)
+
+    def _gather(self, payload: bytes, *, done: bool) -> None:
+        if self._record.ended:
+            return
+        try:
+            self._attempt.gather(payload, self.gateway.gathered)
+        except OutwardError as error:
+            self._refuse_for(error)
+            return
+        if done:
+            self._gathering = False
+            self._go_on()
+
+    def _give_up(self, error: ClientError) -> None:
+        """A body that is well framed, and not what it has to be."""
+        self.on_request_malformed(error)
+        self.client.close()
 
     def on_request_malformed(self, error: ClientError) -> None:
         """The body is not what the head promised. What was forwarded of it cannot be taken back, so both ends close."""
@@ -424,3 +447,4 @@ class Exchange:
         if self._answering and not self._tunnel and code is None:
             self._record.body_out = self.client.answer_octets
         self._record.end(self._request, self._verdict, code=code, error=error)
+        self._attempt.let_go(self.gateway.gathered)

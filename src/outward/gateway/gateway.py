@@ -15,6 +15,7 @@ from outward.gateway.listeners import Listener
 from outward.gateway.memory import GIVE_BACK_EVERY, give_back, settle
 from outward.gateway.pool import Pool
 from outward.gateway.ruleset import Ruleset
+from outward.gateway.signing import Room
 from outward.gateway.turn import Turn, next_step
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ class Gateway:
         self.clients: Final[set[Connection]] = set()
         self.streams = 0
         """Requests in flight on connections that carry several."""
+        self.gathered: Final = Room()
         self.draining = False
         self.clock: Final = time.monotonic
         self.pool: Final = Pool(self.dialler, self.turn, self.clock)

@@ -6,17 +6,17 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
-from outward.core import Action, ClientError, Destination, Injection, OutwardError, Proxy, Rule, canonical_host
-from outward.core.canonical import folded_name
-from outward.policy import tree
+from outward.core import Action, ClientError, Destination, OutwardError, Proxy, Rule, canonical_host
+from outward.policy import injections, tree
 from outward.policy.model import AgentSpec, Limits, SandboxSpec, SecretSpec, WorkspaceSpec
 from outward.policy.secret_fields import AWS_STS_PARTS, SOURCES
 from outward.policy.texts import FileName, PartName, SecretName
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+    from outward.core import Injection
     from outward.policy.model import Registries
     from outward.policy.shapes import Reading, Value
     from outward.policy.tree import Node
@@ -278,48 +278,15 @@ class Builder:
         yield from found
 
     def _injections(self, value: Value) -> tuple[Injection, ...]:
-        injections: list[Injection] = []
-        written: set[str] = set()
-        for item in value.get("inject", ()):
-            injection = self._injection(item)
-            for thing in _written(injection, injections) & written:
-                self._place(None, item).problem(f"another injection of this destination sets {thing} already")
-            written |= _written(injection, injections)
-            injections.append(injection)
-        return tuple(injections)
+        return injections.build(value.get("inject", ()), self._refer, self._reading)
 
-    def _check_matched(self, value: Value, rules: tuple[Rule, ...], injections: tuple[Injection, ...]) -> None:
+    def _check_matched(self, value: Value, rules: tuple[Rule, ...], given: tuple[Injection, ...]) -> None:
         """What a rule looks at is what is sent: not replaced afterwards."""
-        replaced = {folded_name(injection.name) for injection in injections if injection.form == "query"}
         for rule in rules:
             for name, _ in rule.query:
-                if folded_name(name) in replaced:
+                if injections.replaces(given, name):
                     problem = f"{rule.name!r} looks at the parameter {name!r}, which `inject` replaces"
                     self._place(None, value.data["inject"]).problem(problem)
-
-    def _injection(self, item: Value) -> Injection:
-        if "placeholder" in item.data:
-            self._refer(item.get("placeholder"), item.data["placeholder"])
-            places = (
-                frozenset(place.data for place in item.data["in"].data) if "in" in item.data else {"header", "basic"}
-            )
-            return Injection("placeholder", (item.get("placeholder"),), places=frozenset(places))
-        if "basic" in item.data:
-            basic = item.data["basic"]
-            self._refer(basic.get("secret"), basic.data["secret"])
-            return Injection("basic", (basic.get("secret"),), username=basic.get("username"))
-        if "value" in item.data:
-            text, names = item.get("value")
-            for name in names:
-                self._refer(name, item.data["value"])
-            return Injection("header", names, name=item.get("header"), template=text)
-        secret = item.get("secret")
-        self._refer(secret, item.data["secret"])
-        if "query" in item.data:
-            return Injection("query", (secret,), name=item.get("query"))
-        if "cookie" in item.data:
-            return Injection("cookie", (secret,), name=item.get("cookie"))
-        return Injection("header", (secret,), name=item.get("header"), template=f"{{{secret}}}")
 
     def _certificate(self, value: Value | None) -> str | None:
         if value is None:
@@ -367,17 +334,6 @@ def _texts(value: Value, key: str) -> tuple[str, ...]:
 def _set_variables(env: Value | None) -> Mapping[str, str]:
     given = env.get("set", {}) if env is not None else {}
     return MappingProxyType({name: item.data for name, item in given.items()})
-
-
-def _written(injection: Injection, others: Sequence[Injection]) -> set[str]:
-    """What an injection puts into a request, and no other can put there as well. Cookies share a header among them."""
-    if injection.form == "query":
-        return {f"the parameter {folded_name(injection.name)!r}"}
-    if injection.form == "cookie" and all(other.form == "cookie" for other in others if other.sets == "cookie"):
-        return {f"the cookie {folded_name(injection.name)!r}"}
-    if injection.sets == "cookie":
-        return {"'cookie'", *(f"the cookie {folded_name(other.name)!r}" for other in others if other.form == "cookie")}
-    return set() if injection.sets is None else {repr(injection.sets)}
 
 
 def _rules(name: str, value: Value) -> Iterator[Rule]:

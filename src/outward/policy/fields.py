@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from outward.policy import texts
-from outward.policy.secret_fields import DURATION, LINE, NAME, PATH, SECRET
+from outward.policy.secret_fields import ANOTHER, DURATION, LINE, NAME, PATH, SECRET
 from outward.policy.shapes import ByKey, ByKind, Choice, Field, Flag, List, Number, Record, Table, Text
 
 SIZE: Final = Text("a size such as 512M or 4G", r"[1-9][0-9]{0,8}[KMGT]", texts.octets)
@@ -104,6 +104,50 @@ INJECT: Final = ByKey(
                 "secret": Field(NAME, "secret that is its value", required=True),
             },
         ),
+        "sigv4": Record(
+            "an injection",
+            {
+                "sigv4": Field(
+                    Record(
+                        "sigv4",
+                        {
+                            "access_key": Field(ANOTHER, "secret that is the id of the access key", required=True),
+                            "secret_key": Field(ANOTHER, "secret that is its key", required=True),
+                            "session_token": Field(ANOTHER, "secret that is its session token, if it has one"),
+                            "service": Field(
+                                Text("a name such as s3", r"[a-z0-9\-]+"),
+                                "service; default: what the client says, else the host",
+                            ),
+                            "region": Field(Text("a name such as eu-central-1", r"[a-z0-9\-]+"), "region; likewise"),
+                        },
+                    ),
+                    "AWS Signature Version 4, in place of the client's own",
+                    required=True,
+                )
+            },
+        ),
+        "oauth1": Record(
+            "an injection",
+            {
+                "oauth1": Field(
+                    Record(
+                        "oauth1",
+                        {
+                            "consumer_key": Field(ANOTHER, "secret that is the consumer's key", required=True),
+                            "consumer_secret": Field(ANOTHER, "secret that is the consumer's secret", required=True),
+                            "token": Field(ANOTHER, "secret that is the token"),
+                            "token_secret": Field(ANOTHER, "secret that is the token's secret"),
+                            "method": Field(
+                                Choice(("HMAC-SHA1", "HMAC-SHA256")),
+                                "how it is signed; default: as the client does, else `HMAC-SHA1`",
+                            ),
+                        },
+                    ),
+                    "a signature of OAuth 1.0a (RFC 5849), in place of the client's own",
+                    required=True,
+                )
+            },
+        ),
         "cookie": Record(
             "an injection",
             {
@@ -114,7 +158,6 @@ INJECT: Final = ByKey(
             },
         ),
     },
-    later=frozenset({"sigv4"}),
 )
 
 PROXY_URL: Final = r"(?:http|https|socks5|socks5h)://(?:[^/?#\s]*@)?[^/?#@\s]+/?"

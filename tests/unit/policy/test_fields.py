@@ -31,7 +31,7 @@ BEYOND_SHAPES = re.compile(
     "twice|one document|every host|passthrough|needs TLS|no secret|defined|sets ('|the )|looks at|no certificate|"
     "registry's|no preset|uses itself|another user|'ex|not a host|star|address|ambiguous|no query|percent|dot segment|"
     "needed to fetch|goes with|log-in by|empty or dot segments|cannot be (read:|told)|"
-    "needs its secret|there is none|an id and a key|a JSON object|for one value|"
+    "needs its secret|there is none|an id and a key|a JSON object|for one value|cannot be changed|"
     "printable|brace|go together|no TLS with|dialled directly|byte order|belongs|colon|no port|NUL|anchors|tags|merge"
 )
 

@@ -237,7 +237,37 @@ MISTAKES = {
         wrapped("{host: a.b, inject: [{header: x, secret: key, placeholder: key}]}"),
         4, 26, "destinations[0].inject[0]", "exactly one form", "header and placeholder", "",
     ),
-    "later form": (wrapped("{host: a.b, inject: [{sigv4: {access_key: key}}]}"), 4, 26, "destinations[0].inject[0]", "not available", "", ""),
+    "signature without its key": (
+        wrapped("{host: a.b, inject: [{sigv4: {access_key: key}}]}"),
+        4, 34, "destinations[0].inject[0].sigv4.secret_key", "'secret_key' is missing", "", "another secret",
+    ),
+    "signature by an unknown secret": (
+        wrapped("{host: a.b, inject: [{sigv4: {access_key: key, secret_key: other}}]}"),
+        4, 64, "destinations[0].inject[0].sigv4.secret_key", "no secret 'other'", "", "",
+    ),
+    "signature for all regions": (
+        wrapped('{host: a.b, inject: [{sigv4: {access_key: key, secret_key: key, region: "*"}}]}'),
+        4, 77, "destinations[0].inject[0].sigv4.region", "", "", "eu-central-1",
+    ),
+    "two signatures": (
+        wrapped("{host: a.b, inject: [{sigv4: {access_key: key, secret_key: key}}, {basic: {username: a, secret: key}}]}"),
+        4, 71, "destinations[0].inject[1]", "sets 'authorization' already", "", "",
+    ),
+    "signature and its token": (
+        wrapped("{host: a.b, inject: [{sigv4: {access_key: key, secret_key: key}}, {header: X-Amz-Security-Token, secret: key}]}"),
+        4, 71, "destinations[0].inject[1]", "sets 'x-amz-security-token' already", "", "",
+    ),
+    "signature of a changed body": (
+        wrapped("{host: a.b, inject: [{oauth1: {consumer_key: key, consumer_secret: key}}, {placeholder: key, in: [body]}]}"),
+        4, 79, "destinations[0].inject[1]", "cannot be changed", "", "header, basic, query",
+    ),
+    "parameter of a signature": (
+        wrapped(
+            "{host: a.b, inject: [{sigv4: {access_key: key, secret_key: key}}], "
+            "allow: [{methods: [GET], path: /, query: {X-Amz-Expires: '5'}}]}"
+        ),
+        4, 25, "destinations[0].inject", "which `inject` replaces", "", "",
+    ),
     "parameter twice": (
         wrapped("{host: a.b, inject: [{query: api.key, secret: key}, {query: API_KEY, secret: key}]}"),
         4, 57, "destinations[0].inject[1]", "sets the parameter 'api_key' already", "", "",

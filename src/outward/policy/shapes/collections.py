@@ -174,7 +174,6 @@ class ByKey(NamedTuple):
 
     name: str
     records: c.Mapping[str, Record]
-    later: frozenset[str] = frozenset()
 
     @property
     def accepted(self) -> str:
@@ -184,14 +183,10 @@ class ByKey(NamedTuple):
     def read(self, node: Node, path: str, reading: Reading) -> Value | None:
         """What the record of that key reads."""
         given = [key.text for key, _ in node.pairs] if isinstance(node, Mapping) else []
-        several = [name for name in given if name in self.records or name in self.later]
+        several = [name for name in given if name in self.records]
         if len(several) != 1:
             found = " and ".join(several) or ("a mapping without them" if given else f"a {node.kind}")
             reading.problem(node, path, "exactly one form is needed", found=found, accepted=self.accepted)
-            return None
-        if several[0] in self.later:
-            message = f"{several[0]!r} is not available in this version"
-            reading.problem(node, path, message, accepted=self.accepted)
             return None
         return self.records[several[0]].read(node, path, reading)
 
