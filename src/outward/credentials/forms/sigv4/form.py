@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 _COVERED: Final = frozenset({"content-md5", "content-type"})
 _NEVER_COVERED: Final = frozenset(
     # What may still change after the signature, and what no intermediary may be relied on to leave alone.
-    {"accept-encoding", "connection", "content-length", "cookie", "expect", "te", "transfer-encoding", "user-agent"}
+    {"a-im", "accept-encoding", "connect-accept-encoding", "connection", "content-length", "cookie", "expect"}
+    | {"grpc-accept-encoding", "sec-websocket-extensions", "te", "transfer-encoding", "user-agent"}
 )
 
 
