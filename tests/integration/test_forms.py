@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pytest
 
+from tests.support.codings import ENCODERS
 from tests.support.http2 import http2
 
 if TYPE_CHECKING:
@@ -165,6 +167,26 @@ def test_what_cannot_be_looked_into_is_not_touched(start: Callable[..., tuple[Se
     gateway, server = start("{placeholder: key, in: [body]}")
     gateway.get("api.test", "/a", fields, method="POST", body=b"\x1f" + STAND_IN.encode())
     assert server.seen[0].body == b"\x1f" + STAND_IN.encode()
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_what_is_compressed_arrives_whole_and_without_the_value(
+    start: Callable[..., tuple[Serve, Upstream]], version: int
+) -> None:
+    """Also where the compressed octets show the placeholder as it is: swapped in there, it would break them."""
+    gateway, server = start("{placeholder: key, in: [header, query, body]}")
+    text = STAND_IN.encode() * 2
+    bodies = {name: encode(text) for name, encode in ENCODERS.items()} | {"gzip stored": gzip.compress(text, 0)}
+    assert STAND_IN.encode() in bodies["gzip stored"]
+    for name, body in bodies.items():
+        fields = [("content-type", "text/plain"), ("content-encoding", name.partition(" ")[0])]
+        if version == 1:
+            head = "".join(f"{key}: {value}\r\n" for key, value in fields)
+            assert gateway.get("api.test", "/a", head, method="POST", body=body).status == 200
+        else:
+            with http2(gateway, "api.test") as client:
+                assert client.request("POST", "/a", *fields, body=body).status == 200
+    assert [seen.body for seen in server.seen] == list(bodies.values())
 
 
 def test_a_client_of_http2_gets_the_same(start: Callable[..., tuple[Serve, Upstream]]) -> None:

@@ -181,6 +181,25 @@ def test_without_redaction_it_is_given_away(serve: Callable[..., Serve], server:
         assert next(call) == b"the key is " + KEY.encode()
 
 
+@pytest.mark.parametrize("compression", [grpc.Compression.Gzip, grpc.Compression.Deflate])
+def test_a_server_that_compresses_unasked_gives_away_nothing(
+    serve: Callable[..., Serve], server_ca: trustme.CA, compression: Any
+) -> None:
+    server = GrpcServer(server_ca, "api.test", compression=compression)
+    policy = POLICY.format(port=server.port)
+    for redact, gives_away in ((True, False), (False, True)):
+        gateway = serve(policy + f"    redact: {str(redact).lower()}\n", env={"KEY": KEY})
+        trust = grpc.ssl_channel_credentials(Path(gateway.ca).read_bytes())
+        options = [("grpc.http_proxy", f"http://{gateway.address}"), *LARGE]
+        with grpc.secure_channel("api.test:443", trust, options=options) as channel:
+            call: Any = cast(Any, channel).unary_stream("/test.Service/Leak")(b"", timeout=LIMIT)
+            assert (KEY.encode() in next(call)) is gives_away
+            assert (KEY.encode() in next(call)) is gives_away
+            numbers: Any = cast(Any, channel).unary_stream("/test.Service/Count")(b"50", timeout=LIMIT)
+            assert list(numbers) == [b"%d" % number for number in range(50)]
+    server.close()
+
+
 def test_a_cancelled_call_ends_at_the_server(channel: Any, server: GrpcServer) -> None:
     call: Any = channel.unary_stream("/test.Service/Hang")(b"")
     assert next(call) == b"still there"

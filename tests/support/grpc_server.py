@@ -19,7 +19,7 @@ LARGE = [("grpc.max_receive_message_length", 16 << 20), ("grpc.max_send_message_
 class GrpcServer(grpc.GenericRpcHandler):
     """Serves ``/test.Service/…`` on 127.0.0.1. ``calls`` are (method, metadata, peer) as it saw them."""
 
-    def __init__(self, ca: trustme.CA, host: str) -> None:
+    def __init__(self, ca: trustme.CA, host: str, *, compression: Any = None) -> None:
         self.host = host
         self.calls: list[tuple[str, dict[str, str], str]] = []
         self.ended = threading.Event()
@@ -37,7 +37,7 @@ class GrpcServer(grpc.GenericRpcHandler):
         certificate = ca.issue_cert(host)
         chain = b"".join(one.bytes() for one in certificate.cert_chain_pems)
         credentials = grpc.ssl_server_credentials([(certificate.private_key_pem.bytes(), chain)])
-        self._server = grpc.server(ThreadPoolExecutor(16), handlers=[self], options=LARGE)
+        self._server = grpc.server(ThreadPoolExecutor(16), handlers=[self], options=LARGE, compression=compression)
         self.port = self._server.add_secure_port("127.0.0.1:0", credentials)
         self._server.start()
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from outward.core import UpstreamError
 from outward.gateway.http1 import chunk
-from outward.gateway.messages import MessageStream, are_messages
+from outward.gateway.messages import MessageStream, are_messages, check_readable, encoding_of
 from outward.gateway.rewrite import response_head, trailer_section
 
 if TYPE_CHECKING:
@@ -36,11 +36,17 @@ class AnswerBody:
         scrubber = self._scrubber
         if scrubber is not None and head.encoded and (payload or not whole):
             raise UpstreamError("the answer is compressed although it was asked not to be")
-        if scrubber is not None and are_messages(head):
-            scrubber = scrubber.keeping_length()
-            self._stream = MessageStream(scrubber)
-        elif scrubber is not None and not whole:
-            self._stream = scrubber.stream()
+        counted = scrubber is None or scrubber.keeps_length
+        if scrubber is not None:
+            if are_messages(head):
+                scrubber = scrubber.keeping_length()
+                encoding = encoding_of(head)
+                counted = not encoding  # decoded, they are longer
+                self._stream = MessageStream(scrubber, encoding)
+            else:
+                check_readable(head)
+                if not whole:
+                    self._stream = scrubber.stream()
         announced: int | None
         if whole:
             # Scrub it whole, announce its true length.
@@ -51,7 +57,7 @@ class AnswerBody:
             announced = head.length if self._request.method == "HEAD" or head.status in {204, 304} else len(body)
         else:
             body = self._stream.feed(payload) if self._stream is not None else payload
-            announced = head.length if scrubber is None or scrubber.keeps_length else None
+            announced = head.length if counted else None
         self.octets += len(body)
         return body, announced
 

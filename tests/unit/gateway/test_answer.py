@@ -91,6 +91,15 @@ def test_a_compressed_answer_cannot_be_scrubbed(coding: str) -> None:
         through(raw, [], SAME_LENGTH)
 
 
+@pytest.mark.parametrize("field", ["Connect-Content-Encoding: gzip", "grpc-encoding: gzip"])
+def test_messages_that_are_compressed_in_a_way_of_their_own(field: str) -> None:
+    raw = KNOWN.replace(b"\r\n\r\n", f"\r\nContent-Type: application/grpc-web\r\n{field}\r\n\r\n".encode(), 1)
+    assert Read(through(raw, [], None)[0]).body == BODY
+    assert VALUE not in through(raw.replace(b": gzip", b": identity"), [], SAME_LENGTH)[0]
+    with pytest.raises(UpstreamError, match="compressed"):
+        through(raw, [], SAME_LENGTH)
+
+
 def test_an_identity_coding_is_none() -> None:
     raw = KNOWN.replace(b"\r\n\r\n", b"\r\nContent-Encoding: identity\r\n\r\n", 1)
     assert VALUE not in through(raw, [], SAME_LENGTH)[0]

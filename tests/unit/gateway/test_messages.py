@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import itertools
 
 import pytest
@@ -12,7 +13,8 @@ from outward.core import UpstreamError
 from outward.credentials.scrub import Scrubber
 from outward.gateway.answer import Answer
 from outward.gateway.http1 import parse_request, parse_response
-from outward.gateway.messages import MAX_LET_GO, MessageStream, are_messages
+from outward.gateway.messages import MAX_LET_GO, MAX_MESSAGE, MessageStream, are_messages, encoding_of
+from tests.support.codings import ENCODERS
 
 VALUE, STAND_IN = b"sk-ant-test-REAL-01", b"sk-ant-test-FAKE-01"
 SCRUBBER = Scrubber([(VALUE, STAND_IN)])
@@ -49,11 +51,44 @@ def test_a_secret_whose_beginning_is_a_length_is_found() -> None:
     assert VALUE not in MessageStream(SCRUBBER).feed(text)
 
 
-def test_compressed_messages_are_not_passed() -> None:
-    stream = MessageStream(SCRUBBER)
-    stream.feed(message(b"fine"))
-    with pytest.raises(UpstreamError):
-        stream.feed(message(b"who knows", compressed=True))
+def test_compressed_messages_that_cannot_be_decoded_are_not_passed() -> None:
+    packed = gzip.compress(b"who knows")
+    for encoding, text in [
+        ("", message(packed, compressed=True)),
+        ("snappy", message(packed, compressed=True)),
+        ("gzip", message(packed[:-1], compressed=True)),
+        ("gzip", message(packed + b"x", compressed=True)),
+        ("gzip", b"\2" + message(packed)[1:]),
+        ("gzip", message(gzip.compress(bytes(MAX_MESSAGE + 1)), compressed=True)),
+        ("gzip", b"\1" + (MAX_MESSAGE + 1).to_bytes(4, "big")),
+    ]:
+        stream = MessageStream(SCRUBBER, encoding)
+        assert stream.feed(message(b"fine")) == message(b"fine")
+        with pytest.raises(UpstreamError):
+            stream.feed(text)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "zstd", "br"])
+@given(cuts=st.lists(st.integers(0, 300), max_size=8))
+def test_compressed_messages_are_decoded_and_scrubbed(encoding: str, cuts: list[int]) -> None:
+    texts = [b"the key is " + VALUE, b"", b"x" * 40 + VALUE[:9], b"last"]
+    encode = ENCODERS[encoding]
+    sent = b"".join(
+        message(encode(text), compressed=True) + message(b"plain " + text) + message(text) for text in texts
+    )
+    stream = MessageStream(SCRUBBER, encoding)
+    points = sorted({0, len(sent), *(cut % (len(sent) + 1) for cut in cuts)})
+    out = b"".join(stream.feed(sent[start:end]) for start, end in itertools.pairwise(points)) + stream.finish()
+    clean = [text.replace(VALUE, STAND_IN) for text in texts]
+    assert out == b"".join(message(text) + message(b"plain " + text) + message(text) for text in clean)
+
+
+def test_how_messages_are_compressed_is_said_once() -> None:
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: application/grpc\r\n%b\r\n"
+    assert encoding_of(parse_response(head % b"grpc-encoding: gzip\r\n")) == "gzip"
+    assert encoding_of(parse_response(head % b"grpc-encoding: identity\r\n")) == ""
+    assert encoding_of(parse_response(head % b"grpc-encoding: gzip\r\nGRPC-Encoding: br\r\n")) == ""
+    assert encoding_of(parse_response(head % b"")) == ""
 
 
 texts = st.lists(

@@ -1,8 +1,8 @@
 """Placeholders inside of a request's body: JSON, forms and text, piece by piece as it arrives.
 
 Only where the policy asks for it, since a body is often what a service publishes. What says that it is something else, or that
-it is compressed, is passed on as it is: a placeholder in it is of no use to anybody. So are gRPC's messages, which count
-their octets.
+it is compressed, is passed on as it is: a placeholder in it is of no use to anybody. So are the messages of gRPC and Connect,
+which count their octets.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 Kind: TypeAlias = Literal["json", "form", "text"]
 
 _KINDS: Final[tuple[tuple[re.Pattern[str], Kind], ...]] = (
-    (re.compile(r"application/(?:(?!grpc)[\w.-]+\+)?json|application/(?:x-)?ndjson|application/json-seq"), "json"),
+    (
+        re.compile(r"application/(?:(?!grpc|connect)[\w.-]+\+)?json|application/(?:x-)?ndjson|application/json-seq"),
+        "json",
+    ),
     (re.compile(r"application/x-www-form-urlencoded"), "form"),
     (re.compile(r"text/[\w.+-]+|application/graphql"), "text"),
 )

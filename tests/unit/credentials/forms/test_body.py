@@ -32,6 +32,7 @@ TABLES = {kind: BodyTable([(STAND_IN, Secret("key", VALUE)), ("sk/", Secret("oth
         (["application/graphql"], "text"),
         (["application/grpc"], None),
         (["application/grpc+json"], None),
+        (["application/connect+json"], None),
         (["application/octet-stream"], None),
         (["application/jsonp"], None),
         ([], None),
