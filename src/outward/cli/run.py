@@ -51,6 +51,7 @@ def _seconds(_context: click.Context, _parameter: click.Parameter, value: str | 
 @click.option("--mode", type=click.Choice(MODES), help="What may happen to its files; otherwise the policy says.")
 @click.option("--agent", metavar="NAME", callback=_agent, help="Who it is, in the policy and the journal.")
 @click.option("--timeout", metavar="T", callback=_seconds, help="End the command after T (90s, 15m, 2h): status 124.")
+@click.option("--strict", is_flag=True, help="Start nothing where a limit of the policy cannot be enforced.")
 @click.option("--quiet", is_flag=True, help="No summary at the end.")
 @click.option("--dry-run", is_flag=True, help="Print the steps, in order, and start nothing.")
 @click.argument("words", metavar="CMD...", nargs=-1, required=True, type=click.UNPROCESSED)
@@ -61,6 +62,7 @@ def command(
     mode: str | None,
     agent: str | None,
     timeout: float | None,
+    strict: bool,
     quiet: bool,
     dry_run: bool,
     words: tuple[str, ...],
@@ -102,6 +104,7 @@ def command(
         environment=dict(os.environ),
         proxies=proxies,
         timeout=min((limit for limit in (timeout, policy.sandbox.limits.time) if limit is not None), default=None),
+        strict=strict,
         terminal=os.isatty(0) and os.isatty(1),
     )
     try:

@@ -23,6 +23,7 @@ from outward.core.errors import (
     UpstreamError,
 )
 from outward.core.event import Event
+from outward.core.limits import Limits, Shortfall
 from outward.core.proxy import NO_CALLER_PROXIES, CallerProxies, Proxy
 from outward.core.refusal import Refusal
 from outward.core.request import Request
@@ -46,6 +47,7 @@ __all__ = [
     "HostMismatch",
     "Injection",
     "JournalUnavailable",
+    "Limits",
     "OutwardError",
     "PolicyError",
     "Problem",
@@ -55,6 +57,7 @@ __all__ = [
     "Rule",
     "Secret",
     "SecretUnavailable",
+    "Shortfall",
     "UpstreamError",
     "Verdict",
     "authority",

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 OLDEST: Final = (0, 5)
 """The first version with ``--perms``."""
 
+_SIZES: Final = (0, 7)
+"""The first version with ``--size``."""
+
 _SYSTEM_PATH: Final = "/usr/bin:/bin:/usr/local/bin"
 _CONTAINER: Final = (
     "In a container it needs user namespaces and an unmasked /proc "
@@ -48,11 +51,12 @@ class Launch(NamedTuple):
 
 
 class Bubblewrap(NamedTuple):
-    """The installed tool: its absolute ``path`` and whether it can forbid further user namespaces."""
+    """The installed tool: its absolute ``path``, whether it can forbid further user namespaces, and ``sizes`` of file systems."""
 
     path: str
     setsid: str
     disable_userns: bool
+    sizes: bool = True
 
     def argv(self, launch: Launch, arguments: int) -> tuple[str, ...]:
         """The command line. Everything but the command is read from the descriptor ``arguments``: paths and variables do
@@ -97,7 +101,7 @@ def find(memory: Path) -> Bubblewrap:
     version = _version(path, memory)
     if version < OLDEST:
         raise HostError(f"bubblewrap {_text(version)} is older than {_text(OLDEST)}", hint=_INSTALL)
-    return Bubblewrap(path, setsid, disable_userns=version >= (0, 8) and _sysctl_writable())
+    return Bubblewrap(path, setsid, disable_userns=version >= (0, 8) and _sysctl_writable(), sizes=version >= _SIZES)
 
 
 def probe(bubblewrap: Bubblewrap) -> None:

@@ -74,18 +74,21 @@ class Symlink(NamedTuple):
 
 
 class Fresh(NamedTuple):
-    """An empty, writable directory in memory, gone with the sandbox."""
+    """An empty, writable directory in memory, gone with the sandbox. ``size`` in octets; without, half of the memory."""
 
     path: str
     mode: str = "0755"
+    size: int | None = None
 
     def arguments(self, _: Callable[[bytes], int]) -> tuple[str, ...]:
         """``--tmpfs`` with its permissions."""
-        return ("--perms", self.mode, "--tmpfs", self.path)
+        size = () if self.size is None else ("--size", str(self.size))
+        return ("--perms", self.mode, *size, "--tmpfs", self.path)
 
     def describe(self) -> str:
         """``fresh /tmp``."""
-        return f"{'fresh':<11}{self.path}"
+        most = "" if self.size is None else f"  (at most {self.size} octets)"
+        return f"{'fresh':<11}{self.path}{most}"
 
 
 class Directory(NamedTuple):

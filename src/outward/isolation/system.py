@@ -120,8 +120,11 @@ class Empties:
             raise HostError(f"cannot write to {self._directory}: {error.strerror}") from error
 
 
-def base(empties: Empties, home: str) -> Iterator[Operation]:
-    """The operating system, in order. ``home`` is the directory of the host that is the agent's home inside."""
+def base(empties: Empties, home: str, *, in_memory: int | None = None) -> Iterator[Operation]:
+    """The operating system, in order. ``home`` is the directory of the host that is the agent's home inside.
+
+    Each directory in memory may hold ``in_memory`` octets.
+    """
     for path in SYSTEM:
         yield from _as_on_host(path)
     for path in filter(os.path.isfile, HIDDEN):
@@ -130,9 +133,11 @@ def base(empties: Empties, home: str) -> Iterator[Operation]:
     yield Kernel("proc", "/proc")
     yield from _quiet_proc(empties)
     yield Kernel("dev", "/dev")
-    yield Fresh("/tmp", "1777")  # noqa: S108 (the sandbox's own)
-    yield Fresh("/run")
-    yield Fresh("/var")
+    yield Fresh("/dev/shm", "1777", in_memory)  # noqa: S108 (the sandbox's own, as below)
+    yield Seal("/dev")
+    yield Fresh("/tmp", "1777", in_memory)  # noqa: S108
+    yield Fresh("/run", size=in_memory)
+    yield Fresh("/var", size=in_memory)
     yield Directory("/var/tmp", "1777")  # noqa: S108
     yield Bind(home, HOME, writable=True)
 

@@ -15,7 +15,6 @@ Nothing here touches a socket, the clock, the environment or a process; files ar
 from outward.policy.load import load, read_text
 from outward.policy.model import (
     AgentSpec,
-    Limits,
     Policy,
     Registries,
     SandboxSpec,
@@ -26,7 +25,6 @@ from outward.policy.sources import Sources, gather
 
 __all__ = [
     "AgentSpec",
-    "Limits",
     "Policy",
     "Registries",
     "SandboxSpec",

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
-from outward.core import Action, ClientError, Destination, OutwardError, Proxy, Rule, canonical_host
+from outward.core import Action, ClientError, Destination, Limits, OutwardError, Proxy, Rule, canonical_host
 from outward.policy import injections, tree
-from outward.policy.model import AgentSpec, Limits, SandboxSpec, SecretSpec, WorkspaceSpec
+from outward.policy.model import AgentSpec, SandboxSpec, SecretSpec, WorkspaceSpec
 from outward.policy.secret_fields import AWS_STS_PARTS, SOURCES
 from outward.policy.texts import FileName, PartName, SecretName
 

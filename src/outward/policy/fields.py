@@ -251,6 +251,8 @@ LIMITS: Final = Record(
         "memory": Field(SIZE, "memory of the whole sandbox"),
         "cpus": Field(Number(0.01, 4096, fraction=True), "processors"),
         "pids": Field(Number(1, 4194304), "processes and threads"),
+        "files": Field(Number(256, 1048576), "open files, of each process"),
+        "disk": Field(SIZE, "what the sandbox writes"),
         "time": Field(DURATION, "after which the sandbox is ended"),
     },
 )

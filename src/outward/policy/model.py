@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from outward.core import Limits
 from outward.policy.decide import Decider
 
 if TYPE_CHECKING:
@@ -73,22 +74,12 @@ class WorkspaceSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What the sandbox may use: bytes, processors, processes, seconds. ``None`` for no limit of our own."""
-
-    memory: int | None = None
-    cpus: float | None = None
-    pids: int | None = None
-    time: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class SandboxSpec:
     """How processes are confined, and what they see besides the workspace. Paths are absolute."""
 
     backend: Literal["bubblewrap", "docker", "podman", "gvisor", "microvm", "none"] = "bubblewrap"
     seccomp: Literal["default", "nested"] = "default"
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     read: tuple[Path, ...] = ()
     write: tuple[Path, ...] = ()
     tools: Literal["path", "system"] = "path"

@@ -17,6 +17,7 @@ class Options(NamedTuple):
     """``agent`` is the identity in the policy and the journal, and names the home. ``environment``, ``proxies`` and ``home``
     are the caller's. ``state`` is the state directory; ``config`` is where the user's policy lives. ``timeout`` is in seconds.
     ``terminal`` says that standard input and output are a terminal, which the command then gets one of its own for.
+    ``strict`` refuses to run where a limit cannot be held.
     """
 
     command: tuple[str, ...]
@@ -32,3 +33,4 @@ class Options(NamedTuple):
     proxies: CallerProxies
     timeout: float | None
     terminal: bool
+    strict: bool = False

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from outward.agents import Seeding, plant
 from outward.core import HostError
 from outward.credentials.local.place import opening_files
-from outward.isolation import bubblewrap, system
+from outward.isolation import bubblewrap, limits, system
 from outward.isolation.operations import Absent, Bind, Hide, Layered, Symlink
 from outward.pki import trust_files
 from outward.session import environment
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from outward.isolation.bubblewrap import Bubblewrap, Launch
+    from outward.isolation.limits import Holding
     from outward.isolation.operations import Operation
     from outward.pki import Authority
     from outward.session.options import Options
@@ -25,8 +27,6 @@ if TYPE_CHECKING:
 
 NOT_FOUND: Final = 127
 NOT_EXECUTABLE: Final = 126
-
-_UNENFORCED: Final = ("memory", "cpus", "pids")
 
 
 class CommandUnavailable(HostError):
@@ -39,12 +39,12 @@ class CommandUnavailable(HostError):
 
 class Preparation(NamedTuple):
     """All that a session needs to start. ``masked`` is there in review mode: what a layer over the workspace leaves out.
-    ``notes`` are lines for the person who runs it."""
+    ``holding`` is how it is held to its limits."""
 
     bubblewrap: Bubblewrap
     launch: Launch
     masked: Masked | None
-    notes: tuple[str, ...]
+    holding: Holding
 
     def describe(self) -> Iterator[str]:
         """The steps, one line each, in order."""
@@ -52,6 +52,9 @@ class Preparation(NamedTuple):
             yield operation.describe()
         for name, value in sorted(self.launch.environment.items()):
             yield f"{'variable':<11}{name}={value}"
+        for limit, value in asdict(self.holding.limits).items():
+            if value is not None:
+                yield f"{'limit':<11}{limit} {value:g}"
         yield f"{'seccomp':<11}{self.launch.seccomp}"
         yield f"{'start in':<11}{self.launch.directory}"
         yield f"{'run':<11}{' '.join(self.launch.command)}"
@@ -66,12 +69,14 @@ def prepare(options: Options, authority: Authority, placeholders: Mapping[str, s
     tool = bubblewrap.find(options.state / "bubblewrap")
     view = plan(_wanted(options))
     _require(options.command[0], view)
+    holding = limits.plan(options.policy.sandbox.limits)
+    _strict(options, holding)
     empties = system.Empties(options.state / "view")
     empties.make()
     home = _home(options, view, placeholders)
     masked = _masked(view) if options.mode == "review" else None
     operations = (
-        *system.base(empties, str(home)),
+        *system.base(empties, str(home), in_memory=holding.in_memory if tool.sizes else None),
         *system.trust(trust_files(system.BUNDLE), str(authority.bundle_file), str(authority.certificate_file)),
         *_show(view, empties, masked),
         *system.last(),
@@ -84,7 +89,7 @@ def prepare(options: Options, authority: Authority, placeholders: Mapping[str, s
         terminal=options.terminal,
         seccomp=options.policy.sandbox.seccomp,
     )
-    return Preparation(tool, launch, masked, tuple(_notes(options)))
+    return Preparation(tool, launch, masked, holding)
 
 
 def _wanted(options: Options) -> Wanted:
@@ -154,7 +159,10 @@ def _show(view: View, empties: system.Empties, masked: Masked | None) -> Iterato
             yield Hide(hidden.path, empties.directory if hidden.directory else empties.file)
 
 
-def _notes(options: Options) -> Iterator[str]:
-    limits = options.policy.sandbox.limits
-    if unenforced := [name for name in _UNENFORCED if getattr(limits, name) is not None]:
-        yield f"limits on {', '.join(unenforced)} are not enforced by this version; time is"
+def _strict(options: Options, holding: Holding) -> None:
+    """Refuses where a limit would not hold as it was meant, if that is what the person wants."""
+    if options.strict and holding.shortfalls:
+        raise HostError(
+            "--strict: " + "\n".join(map(str, holding.shortfalls)),
+            hint="Without --strict it runs, and says the same.",
+        )

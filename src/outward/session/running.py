@@ -62,21 +62,23 @@ def run(options: Options, note: Callable[[str], None]) -> Outcome:
     """
     session = new_session()
     parts = assemble(options)
-    for line in parts.preparation.notes:
-        note(line)
+    for shortfall in parts.preparation.holding.shortfalls:
+        note(str(shortfall))
     with ExitStack() as stack:
         stack.enter_context(held())
         journal = stack.enter_context(Journal.open(options.state / "journal", session=session))
         terminal = _terminal(options, stack)
         status, theirs = os.pipe()
         stack.callback(os.close, status)
-        # Forks: before there is an event loop, and from the thread that stays until the end.
+        hold = stack.enter_context(parts.preparation.holding.open())
         layer = _layer(options, parts.preparation, session, stack)
         command = _command(parts.preparation, terminal, theirs, stack)
         if layer is not None:
             command = command._replace(prepare=layer.mount)
+        # Forks: before there is an event loop, and from the thread that stays until the end.
         cage = stack.enter_context(Cage.open(command))
         os.close(theirs)
+        hold(cage.pid)
         cage.release()
 
         # A terminal has to be served, whatever the command does.

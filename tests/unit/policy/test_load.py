@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outward.core import Injection, PolicyError, Proxy
-from outward.policy import Limits
+from outward.core import Injection, Limits, PolicyError, Proxy
 from tests.unit.policy.conftest import FILE, HOME, FakeRegistries, make_policy, make_request, problems_of
 
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
@@ -84,7 +83,7 @@ def test_the_documented_example():
     assert by_name["*.corp.example"].tls == "passthrough"
     assert policy.workspace.mode == "review"
     assert policy.workspace.hide == ("secrets/**",)
-    assert policy.sandbox.limits == Limits(4 << 30, 2.0, 512, 7200.0)
+    assert policy.sandbox.limits == Limits(memory=4 << 30, cpus=2.0, pids=512, time=7200.0)
     assert policy.sandbox.read == (HOME / "src/shared-lib",)
     assert policy.sandbox.env_set == {"FOO": "bar"}
     assert policy.sandbox.env_pass == ("LANG", "TERM")

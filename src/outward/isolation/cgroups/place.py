@@ -1,0 +1,74 @@
+"""Where groups can be made."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from outward.isolation.cgroups import systemd, version1, version2
+from outward.isolation.cgroups.mounts import Mounts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    from outward.core import Limits
+
+
+class Place(Protocol):
+    """One way to make groups."""
+
+    @property
+    def holds(self) -> frozenset[str]:
+        """The limits that groups made here can hold."""
+
+    @property
+    def reason(self) -> str:
+        """Why they cannot hold the others."""
+
+    @property
+    def remedy(self) -> str:
+        """What would help."""
+
+    def group(self, limits: Limits) -> AbstractContextManager[Callable[[int], None]]:
+        """A group with what is held of ``limits``, until the end of the context, which comes after the end of its processes.
+
+        Gives what puts a process, and all that it will start, into the group. Both raise
+        :class:`~outward.core.HostError` where that fails: nothing runs with less than was said.
+        """
+
+    def describe(self) -> str:
+        """For people."""
+
+
+class Nowhere(NamedTuple):
+    """No group can be made."""
+
+    reason: str
+    remedy: str
+    holds: frozenset[str] = frozenset()
+
+    @contextmanager
+    def group(self, _limits: Limits) -> Iterator[Callable[[int], None]]:
+        """There is nothing to put a process into, and whoever asks was told."""
+        yield lambda _pid: None
+
+    def describe(self) -> str:
+        """``none``, and why."""
+        return f"none: {self.reason}"
+
+
+def survey(mounts: Mounts | None = None) -> Place:
+    """The best place of this machine."""
+    mounts = mounts or Mounts.read()
+    places: list[Place] = []
+    if mounts.unified is not None and (manager := systemd.find(Path(mounts.unified.point))) is not None:
+        places.append(manager)
+    if mounts.unified is not None:
+        places.append(version2.find(mounts.unified))
+    if mounts.controllers:
+        places.append(version1.find(mounts.controllers))
+    if not places:
+        return Nowhere("no control groups are mounted", "Mount them: mount -t cgroup2 none /sys/fs/cgroup")
+    return max(places, key=lambda place: len(place.holds))  # the first of equals

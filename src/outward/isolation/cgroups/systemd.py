@@ -1,0 +1,130 @@
+"""Groups made by systemd: a transient scope, which ends with its last process, whatever becomes of us.
+
+Where systemd runs, the hierarchy is its own; it makes scopes for users as well (org.freedesktop.systemd1(5),
+``StartTransientUnit``; systemd.resource-control(5)). It is asked by its own client.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from outward.core import HostError
+from outward.isolation.cgroups.groups import own_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from outward.core import Limits
+
+PATIENCE: Final = 10.0
+"""Seconds in which the scope must be there."""
+
+_PAUSE: Final = 0.005
+_CLIENTS: Final = ("/usr/bin/busctl", "/bin/busctl", "/usr/local/bin/busctl", "/run/current-system/sw/bin/busctl")
+_CONTROLLERS: Final = {"memory": "memory", "cpus": "cpu", "pids": "pids"}
+_MANAGER: Final = (
+    "org.freedesktop.systemd1",
+    "/org/freedesktop/systemd1",
+    "org.freedesktop.systemd1.Manager",
+    "StartTransientUnit",
+    "ssa(sv)a(sa(sv))",
+)
+_FILES: Final = {"memory": "memory.max", "cpus": "cpu.max", "pids": "pids.max"}
+_HINT: Final = "Look at `systemctl --user status`; without `sandbox.limits` in the policy no scope is needed."
+
+
+class Systemd(NamedTuple):
+    """The manager of the system (root) or of this user. ``client`` is busctl, ``top`` the mounted hierarchy."""
+
+    client: str
+    top: Path
+    holds: frozenset[str]
+    user: int
+
+    @property
+    def reason(self) -> str:
+        """Why not the others."""
+        return "systemd does not delegate the controller to users"
+
+    @property
+    def remedy(self) -> str:
+        """What would help."""
+        return "Set Delegate=cpu memory pids for user@.service (systemctl edit user@.service), and log in again."
+
+    @contextmanager
+    def group(self, limits: Limits) -> Iterator[Callable[[int], None]]:
+        """See :class:`~outward.isolation.cgroups.place.Place`. A scope begins with its first process."""
+        yield lambda pid: self._take(pid, limits)
+
+    def _take(self, pid: int, limits: Limits) -> None:
+        import subprocess  # here: starts must be quick, and most have no such limits
+
+        name = f"{own_name()}.scope"
+        try:
+            asked = subprocess.run(
+                [*self._command(), *_request(name, pid, limits)],
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE,
+                env={"XDG_RUNTIME_DIR": f"/run/user/{self.user}"},
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise HostError(f"systemd cannot be asked for a scope: {error}", hint=_HINT) from error
+        if asked.returncode != 0:
+            raise HostError(f"systemd makes no scope for the sandbox: {asked.stderr.strip()}", hint=_HINT)
+        self._verify(name, pid, limits)
+
+    def describe(self) -> str:
+        """For people."""
+        return f"scopes of systemd, for {', '.join(sorted(self.holds))}"
+
+    def _command(self) -> tuple[str, ...]:
+        return (self.client, "--user", "call") if self.user else (self.client, "call")
+
+    def _verify(self, name: str, pid: int, limits: Limits) -> None:
+        """The answer comes before the scope is there. Waits until the kernel says that all of it is."""
+        files = [_FILES[limit] for limit in _FILES if getattr(limits, limit) is not None]
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            with suppress(OSError):
+                own = next(line for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines() if line[:3] == "0::")
+                group = self.top / own[3:].lstrip("/")
+                if group.name == name and all((group / file).read_text().split()[0] != "max" for file in files):
+                    return
+            if time.monotonic() > deadline:
+                raise HostError(f"systemd made no scope {name} with these limits", hint=_HINT)
+            time.sleep(_PAUSE)
+
+
+def find(top: Path, *, running: Path = Path("/run/systemd/system"), user: int | None = None) -> Systemd | None:
+    """The manager that would make a scope for us; nothing where there is none."""
+    user = os.geteuid() if user is None else user
+    client = next((path for path in _CLIENTS if os.access(path, os.X_OK)), None)
+    if client is None or not running.is_dir():
+        return None
+    # Root's scopes lie in system.slice; a user's in the part that is delegated to the user's manager.
+    part = top / f"user.slice/user-{user}.slice/user@{user}.service" if user else top
+    if user and not Path(f"/run/user/{user}/bus").exists():
+        return None
+    try:
+        controllers = {*(part / "cgroup.controllers").read_text().split()}
+    except OSError:
+        return None
+    return Systemd(client, top, frozenset(limit for limit, name in _CONTROLLERS.items() if name in controllers), user)
+
+
+def _request(name: str, pid: int, limits: Limits) -> list[str]:
+    """The call's arguments: the scope's name, what to do if there is one, its properties, no other units."""
+    properties = [("Description", "s", "Outward sandbox"), ("PIDs", "au", "1", str(pid))]
+    if limits.memory is not None:
+        properties += [("MemoryMax", "t", str(limits.memory)), ("MemorySwapMax", "t", "0")]
+    if limits.cpus is not None:
+        properties.append(("CPUQuotaPerSecUSec", "t", str(int(limits.cpus * 1_000_000))))
+    if limits.pids is not None:
+        properties.append(("TasksMax", "t", str(limits.pids)))
+    words = [word for each in properties for word in each]
+    return [*_MANAGER, name, "fail", str(len(properties)), *words, "0"]

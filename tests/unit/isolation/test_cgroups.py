@@ -1,0 +1,213 @@
+"""Control groups on machines that are made up of files: what is found, and what would be written."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from outward.core import HostError, Limits
+from outward.isolation.cgroups import place, systemd, version1, version2
+from outward.isolation.cgroups.groups import group, own_name, sweep
+from outward.isolation.cgroups.mounts import Mount, Mounts
+
+ALL = Limits(memory=1 << 30, cpus=1.5, pids=100)
+
+
+@pytest.fixture
+def process(tmp_path):
+    def make(mountinfo: str, cgroup: str) -> Mounts:
+        (tmp_path / "mountinfo").write_text(mountinfo)
+        (tmp_path / "cgroup").write_text(cgroup)
+        return Mounts.read(tmp_path)
+
+    return make
+
+
+class TestMounts:
+    def test_version_2(self, process):
+        line = "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate\n"
+        found = process(line, "0::/user.slice/user-1000.slice/session-3.scope\n")
+        assert found == Mounts(Mount("/sys/fs/cgroup", "/sys/fs/cgroup/user.slice/user-1000.slice/session-3.scope"), {})
+
+    def test_version_1_with_controllers_together(self, process):
+        line = "33 31 0:30 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n"
+        found = process(line, "2:cpu,cpuacct:/a\n1:name=systemd:/b\n")
+        assert (
+            found.controllers["cpu"]
+            == found.controllers["cpuacct"]
+            == Mount("/sys/fs/cgroup/cpu,cpuacct", "/sys/fs/cgroup/cpu,cpuacct/a")
+        )
+        assert found.unified is None
+
+    def test_a_container_whose_part_is_mounted_as_the_whole(self, process):
+        line = "33 31 0:30 /docker/abc /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids\n"
+        assert process(line, "2:pids:/docker/abc\n").controllers["pids"].own == "/sys/fs/cgroup/pids"
+        assert process(line, "2:pids:/docker/abc/d\n").controllers["pids"].own == "/sys/fs/cgroup/pids/d"
+
+    def test_a_group_that_is_not_in_view(self, process):
+        line = "33 31 0:30 /docker/abc /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids\n"
+        assert process(line, "2:pids:/docker/other\n").controllers["pids"].own == "/sys/fs/cgroup/pids"
+
+    def test_none(self, process, tmp_path):
+        assert process("23 1 8:1 / / rw - ext4 /dev/sda1 rw\n", "0::/\n") == Mounts(None, {})
+        assert Mounts.read(tmp_path / "nothing") == Mounts(None, {})
+
+    def test_of_this_machine(self):
+        found = Mounts.read()
+        for mount in (*found.controllers.values(), *filter(None, [found.unified])):
+            assert Path(mount.own, "cgroup.procs").exists()
+
+
+def directory(path: Path, *, controllers: str = "cpu memory pids", passed_on: str = "", processes: str = "") -> Path:
+    """A group of version 2."""
+    path.mkdir(parents=True, exist_ok=True)
+    for name, text in (
+        ("cgroup.controllers", controllers),
+        ("cgroup.subtree_control", passed_on),
+        ("cgroup.procs", processes),
+        ("cgroup.type", "domain"),
+    ):
+        (path / name).write_text(text)
+    return path
+
+
+class TestVersion2:
+    def test_the_nearest_group_that_passes_controllers_on(self, tmp_path):
+        directory(tmp_path)
+        slice_ = directory(tmp_path / "slice", passed_on="cpu memory pids")
+        own = directory(slice_ / "scope", processes="12\n")
+        found = version2.find(Mount(str(tmp_path), str(own)))
+        assert (found.parent, {*found.holds}, [*found.enable]) == (slice_, {"memory", "cpus", "pids"}, [])
+
+    def test_an_empty_group_can_be_told_to(self, tmp_path):
+        slice_ = directory(tmp_path / "slice", passed_on="pids")
+        own = directory(slice_ / "scope", processes="12\n")
+        found = version2.find(Mount(str(tmp_path), str(own)))
+        assert (found.parent, found.enable) == (slice_, ("cpu", "memory"))
+
+    def test_one_with_processes_cannot(self, tmp_path):
+        own = directory(tmp_path / "container", processes="1\n12\n")
+        found = version2.find(Mount(str(own), str(own)))
+        assert (found.parent, found.holds) == (None, frozenset())
+        assert "delegated" in found.reason
+
+    def test_the_topmost_of_all_can(self, tmp_path):
+        own = directory(tmp_path, processes="1\n12\n")
+        (own / "cgroup.type").unlink()
+        assert version2.find(Mount(str(own), str(own))).holds == {"memory", "cpus", "pids"}
+
+    def test_nothing_above_the_mount_is_looked_at(self, tmp_path):
+        directory(tmp_path, passed_on="cpu memory pids")
+        own = directory(tmp_path / "mounted", processes="1\n")
+        assert version2.find(Mount(str(own), str(own))).parent is None
+
+    @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everything")
+    def test_what_may_not_be_written_is_not_ours(self, tmp_path):
+        own = directory(tmp_path, passed_on="cpu memory pids")
+        (own / "cgroup.procs").chmod(0o444)
+        assert version2.find(Mount(str(own), str(own))).parent is None
+
+    def test_what_is_written(self, tmp_path):
+        place = version2.find(Mount(str(tmp_path), str(directory(tmp_path, passed_on="pids"))))
+        with place.group(ALL) as take:
+            mine = tmp_path / own_name()
+            take(4711)
+            written = {file.name: file.read_text() for file in mine.iterdir()}
+        expected = {"memory.max": str(1 << 30), "cpu.max": "150000 100000", "pids.max": "100", "cgroup.procs": "4711"}
+        assert {name: written[name] for name in expected} == expected
+        assert (tmp_path / "cgroup.subtree_control").read_text() == "+cpu +memory"
+
+
+class TestVersion1:
+    def test_only_controllers_that_are_mounted(self, tmp_path):
+        found = version1.find({"pids": Mount(str(tmp_path), str(tmp_path)), "devices": Mount("/", "/")})
+        assert found.holds == {"pids"}
+
+    def test_what_is_written(self, tmp_path):
+        mounts = {}
+        for name in ("memory", "cpu", "pids"):
+            (tmp_path / name).mkdir()
+            mounts[name] = Mount(str(tmp_path / name), str(tmp_path / name))
+        with version1.find(mounts).group(ALL) as take:
+            take(4711)
+            written = {file.name: file.read_text() for file in tmp_path.glob(f"*/{own_name()}/*")}
+        assert written == {
+            "memory.limit_in_bytes": str(1 << 30),
+            "cpu.cfs_period_us": "100000",
+            "cpu.cfs_quota_us": "150000",
+            "pids.max": "100",
+            "cgroup.procs": "4711",
+        }
+
+
+class TestGroups:
+    def test_a_directory_that_cannot_be_made_is_an_error(self, tmp_path):
+        with pytest.raises(HostError, match="control group"), group({tmp_path / "a" / "b": {}}):
+            pass
+
+    def test_a_setting_that_the_kernel_changes_is_an_error(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(Path, "read_text", lambda self, **_: "max\n")
+        with pytest.raises(HostError, match=r"pids.max is max, not 5"), group({tmp_path / "a": {"pids.max": "5"}}):
+            pass
+
+    def test_only_those_of_the_dead_are_swept(self, tmp_path):
+        mine, dead, reused = own_name(), "outward-4194305-1", f"outward-{os.getpid()}-1"
+        for name in (mine, dead, reused, "outward-x", "other-4194305-1"):
+            (tmp_path / name).mkdir()
+        sweep([tmp_path, tmp_path / "nothing"])
+        assert {each.name for each in tmp_path.iterdir()} == {mine, "outward-x", "other-4194305-1"}
+
+
+class TestSystemd:
+    @pytest.fixture
+    def machine(self, tmp_path, monkeypatch):
+        """With systemd, whose client is told what to do."""
+        client = tmp_path / "busctl"
+        client.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >{tmp_path}/asked\necho "Access denied" >&2\nexit 1\n')
+        client.chmod(0o755)
+        monkeypatch.setattr(systemd, "_CLIENTS", (str(client),))
+        (tmp_path / "running").mkdir()
+        directory(tmp_path / "top", controllers="cpu memory pids io")
+        return tmp_path
+
+    def test_root_asks_the_systems(self, machine):
+        found = systemd.find(machine / "top", running=machine / "running", user=0)
+        assert found is not None
+        assert found.holds == {"memory", "cpus", "pids"}
+        with pytest.raises(HostError, match="Access denied"), found.group(ALL) as take:
+            take(4711)
+        words = (machine / "asked").read_text().split("\n")
+        assert words[0] == "call"
+        assert words[4:8] == ["StartTransientUnit", "ssa(sv)a(sa(sv))", f"{own_name()}.scope", "fail"]
+        for expected in (
+            ["PIDs", "au", "1", "4711"],
+            ["MemoryMax", "t", str(1 << 30)],
+            ["MemorySwapMax", "t", "0"],
+            ["CPUQuotaPerSecUSec", "t", "1500000"],
+            ["TasksMax", "t", "100"],
+        ):
+            start = words.index(expected[0])
+            assert words[start : start + len(expected)] == expected
+
+    def test_a_machine_without_systemd_has_none(self, machine):
+        assert systemd.find(machine / "top", running=machine / "nothing", user=0) is None
+
+    def test_a_user_without_a_manager_has_none(self, machine):
+        assert systemd.find(machine / "top", running=machine / "running", user=4000000) is None
+
+
+def test_the_place_that_holds_most_is_taken(tmp_path):
+    own = directory(tmp_path / "two", processes="1\n")
+    (tmp_path / "pids").mkdir()
+    mounts = Mounts(Mount(str(own), str(own)), {"pids": Mount(str(tmp_path / "pids"), str(tmp_path / "pids"))})
+    assert place.survey(mounts).holds == {"pids"}
+
+
+def test_without_groups_nothing_is_held_and_it_says_so():
+    nowhere = place.survey(Mounts(None, {}))
+    assert nowhere.holds == frozenset()
+    assert "mounted" in nowhere.reason
+    with nowhere.group(ALL) as take:
+        take(1)
