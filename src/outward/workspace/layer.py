@@ -10,8 +10,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import shutil
-import subprocess
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -133,6 +131,8 @@ def create(root: Path, session: str, workspace: str, agent: str, command: Sequen
         draft.write_text(json.dumps(record))
         draft.replace(directory / _RECORD)
     except OSError as error:
+        import shutil  # here, as below: a start does not wait for it
+
         shutil.rmtree(directory, ignore_errors=True)
         raise HostError(f"cannot keep changes in {root}: {error.strerror}", hint=_ELSEWHERE) from error
     return layer
@@ -188,6 +188,9 @@ def _look_alike(workspace: str, upper: str) -> None:
 
 def _remove(directory: Path) -> None:
     """Removes a tree that a hostile agent has built: closed directories, or so deep that no path leads to the end."""
+    import shutil
+    import subprocess
+
     try:
         shutil.rmtree(directory)
     except (OSError, RecursionError):
