@@ -202,3 +202,44 @@ def test_outside_of_a_sandbox_the_policy_still_decides(desk, model, tmp_path):
     assert done.returncode != 0
     assert "not allowed by the policy" in done.stdout + done.stderr
     assert not model.requests
+
+
+class TestItsOwnSandbox:
+    """Settings of the system decide about it, whatever the workspace says."""
+
+    TOOL = "env | grep SANDBOX_RUNTIME; curl -sS -i https://evil.example/"
+    ON = "SANDBOX_RUNTIME=1"
+
+    @pytest.fixture
+    def asked(self, desk, model):
+        """What its shell says under a workspace's settings."""
+
+        def ask(settings: dict[str, Any], *before: str) -> str:
+            desk.caller.file(desk.caller.workspace / ".claude" / "settings.json", json.dumps({"sandbox": settings}))
+            model.tool = self.TOOL
+            words = (*before, "claude", "-p", "hi", "--dangerously-skip-permissions")
+            done = desk.caller.outward("run", "--quiet", "--policy", str(desk.policy), *words)
+            assert done.returncode == 0, done.stderr
+            result = tool_result(model)
+            assert "x-outward-verdict: deny" in result
+            return result
+
+        return ask
+
+    def nested(self, desk) -> None:
+        policy(desk)
+        desk.policy.write_text(desk.policy.read_text().replace("sandbox: {", "sandbox: {seccomp: nested, "))
+
+    def test_it_is_off_where_it_could_not_start(self, desk, asked):
+        policy(desk)
+        assert self.ON not in asked({"enabled": True, "failIfUnavailable": True})
+
+    @pytest.mark.needs("socat")
+    def test_it_leads_to_our_gateway_where_it_can(self, desk, asked):
+        self.nested(desk)
+        assert self.ON in asked({"enabled": False, "network": {"httpProxyPort": 9}})
+
+    def test_without_ours_the_workspace_decides(self, desk, asked):
+        """A shell that starts it is no agent that we know."""
+        self.nested(desk)
+        assert self.ON not in asked({"enabled": False}, "env")

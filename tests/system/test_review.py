@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from outward.agents import home_of
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -61,7 +63,7 @@ def test_a_secret_that_appears_while_the_agent_runs_is_not_seen(caller):
         assert process.poll() is None
     caller.file(caller.workspace / ".env", "SECRET=1\n")
     caller.file(caller.workspace / "plain", "plain\n")
-    caller.file(caller.state / "homes" / "generic" / "go", "")
+    caller.file(home_of(caller.state, "generic", str(caller.workspace)) / "go", "")
     seen, said = process.communicate(timeout=60)
     assert seen == "plain\n"
     assert ".env: No such file" in said

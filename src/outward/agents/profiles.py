@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from outward.agents.managed import Managed, claude_code
 from outward.agents.seeds import Seed
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ class Profile:
     """One agent.
 
     ``commands`` are the names of its programs. ``preset`` is the policy that it gets when the user has none; with none of
-    its own, everything is denied then. ``environment`` is set inside.
+    its own, everything is denied then. ``environment`` is set inside. ``managed`` are settings that nothing inside can change.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Profile:
     preset: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     seeds: tuple[Seed, ...] = ()
+    managed: tuple[Managed, ...] = ()
 
 
 def _claude(seeding: Seeding) -> dict[str, Any]:
@@ -67,6 +69,7 @@ PROFILES: Final[dict[str, Profile]] = {
                 "IS_SANDBOX": "1",  # --dangerously-skip-permissions is for sandboxes
             },
             seeds=(Seed(".claude.json", _claude),),
+            managed=(Managed("/etc/claude-code/managed-settings.json", claude_code),),
         ),
         Profile(
             "codex",

@@ -39,7 +39,7 @@ def _seconds(_context: click.Context, _parameter: click.Parameter, value: str | 
     return float(int(match[1]) * _UNITS[match[2]])
 
 
-@click.command("run", context_settings={"allow_interspersed_args": False}, options_metavar="[OPTIONS] --")
+@click.command("run", context_settings={"allow_interspersed_args": False}, options_metavar="[OPTIONS] [--]")
 @click.option("--policy", "policy_file", type=click.Path(path_type=Path, dir_okay=False), help="The policy file.")
 @click.option("--backend", type=click.Choice(BACKENDS), help="What confines the processes; otherwise the policy says.")
 @click.option(
@@ -73,7 +73,7 @@ def command(
     command cannot be executed or found inside.
 
     \b
-      outward run -- claude
+      outward run claude
       outward run --policy ci.yaml --mode read --timeout 15m -- npm test
     """
     profile = PROFILES.get(agent or "") or profile_of(words[0])

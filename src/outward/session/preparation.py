@@ -6,11 +6,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from outward.agents import Seeding, plant
+from outward.agents import Seeding, home_of, managed_files, plant
 from outward.core import HostError
 from outward.credentials.local.place import opening_files
 from outward.isolation import bubblewrap, limits, system
-from outward.isolation.operations import Absent, Bind, Hide, Layered, Symlink
+from outward.isolation.operations import Absent, Bind, File, Hide, Layered, Symlink
 from outward.pki import trust_files
 from outward.session import environment
 from outward.workspace import Masked, Wanted, plan
@@ -78,6 +78,7 @@ def prepare(options: Options, authority: Authority, placeholders: Mapping[str, s
     operations = (
         *system.base(empties, str(home), in_memory=holding.in_memory if tool.sizes else None),
         *system.trust(trust_files(system.BUNDLE), str(authority.bundle_file), str(authority.certificate_file)),
+        *_managed(options),
         *_show(view, empties, masked),
         *system.last(),
     )
@@ -129,13 +130,18 @@ def _require(command: str, view: View) -> None:
 
 
 def _home(options: Options, view: View, placeholders: Mapping[str, str]) -> Path:
-    home = options.state / "homes" / options.agent
+    home = home_of(options.state, options.agent, view.workspace)
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise HostError(f"cannot make the agent's home {home}: {error.strerror}") from error
     plant(home, options.profile.seeds, Seeding(view.workspace, placeholders))
     return home
+
+
+def _managed(options: Options) -> Iterator[Operation]:
+    for path, text in managed_files(options.profile.managed, nested=options.policy.sandbox.seccomp == "nested"):
+        yield File(path, text.encode())
 
 
 def _masked(view: View) -> Masked:

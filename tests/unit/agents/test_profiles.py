@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from outward.agents import PROFILES, Seeding, plant, profile_of
+from outward.agents import PROFILES, Seeding, home_of, managed_files, plant, profile_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,3 +78,27 @@ def test_what_the_agent_keeps_there_is_not_lost(tmp_path):
     assert content["theme"] == "dark"
     assert content["projects"]["/other"] == {"x": 1}
     assert content["hasCompletedOnboarding"] is True
+
+
+def test_claudes_own_sandbox_is_off_or_leads_to_us():
+    ((path, text),) = managed_files(PROFILES["claude"].managed, nested=False)
+    assert path == "/etc/claude-code/managed-settings.json"
+    assert json.loads(text) == {"sandbox": {"enabled": False}}
+    ((_, text),) = managed_files(PROFILES["claude"].managed, nested=True)
+    own = json.loads(text)["sandbox"]
+    assert (own["enabled"], own["allowUnsandboxedCommands"], own["network"]) == (True, False, {"httpProxyPort": 3128})
+
+
+class TestHomes:
+    def test_each_agent_has_one_for_each_project(self, tmp_path):
+        projects = ("/work/a", "/work/b", "/other/a", "/work/a b", "/work/a/b", "/")
+        homes = [home_of(tmp_path, agent, project) for agent in ("claude", "codex") for project in projects]
+        assert len(set(homes)) == len(homes)
+        assert home_of(tmp_path, "claude", "/work/a") == homes[0]
+
+    @pytest.mark.parametrize("project", ["/", "/work/..", "/work/ü\udcff", "/work/" + "x" * 255, "/work/a\nb"])
+    def test_it_is_a_directory_of_its_agents(self, tmp_path, project):
+        home = home_of(tmp_path, "claude", project)
+        assert home.parent == tmp_path / "homes" / "claude"
+        home.mkdir(parents=True)
+        assert home.resolve() == home
