@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import select
 import signal
 import socket
 import sys
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from outward.cage import PORT, Cage, Command
+from outward.cage import PORT, Cage, Command, Sockets, plumbing, rules
 from outward.core import HostError
+from outward.gateway.fronts.original import original_destination
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 pytestmark = pytest.mark.needs("bubblewrap")
 
@@ -102,3 +110,140 @@ def test_a_program_that_is_not_there_is_an_error():
         pytest.raises(HostError, match="start /nonexistent/bwrap"),
     ):
         cage.release()
+
+
+ELSEWHERE = "192.0.2.7"
+TALK = """
+import errno, socket, sys
+for port in map(int, sys.argv[2:]):
+    try:
+        with socket.create_connection((sys.argv[1], port), 30) as sock:
+            sock.sendall(b"hello")
+            print(sock.recv(16).decode() or "closed")
+    except OSError as error:
+        print(errno.errorcode[error.errno])
+"""
+
+
+@contextmanager
+def gateway(sockets: Sockets, name: bytes) -> Iterator[int]:
+    """A process that answers one connection after the other with its name: its process id."""
+    pid = os.fork()
+    if pid == 0:
+        sock = sockets.transparent[0]
+        sock.setblocking(True)
+        while True:
+            connection, _ = sock.accept()
+            connection.recv(16)
+            connection.sendall(name)
+            connection.close()
+    yield pid
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+
+
+def test_a_gateway_that_dies_leaves_the_connections_to_the_next():
+    """Whoever keeps the descriptors keeps the queue: nothing is refused while there is no gateway."""
+    reader, writer = os.pipe()
+    code = TALK + "    sys.stdout.flush()\n    sys.stdin.readline()\n"
+    stdin, go_on = os.pipe()
+    command = Command((os.path.realpath(sys.executable), "-c", code, ELSEWHERE, "22", "22", "22"), (stdin, writer, 2))
+    with os.fdopen(reader) as said, os.fdopen(go_on, "w", buffering=1) as tell, Cage.open(command) as cage:
+        os.close(writer)
+        os.close(stdin)
+        with gateway(cage.sockets, b"first"):
+            cage.release()
+            assert said.readline() == "first\n"
+        tell.write("\n")
+        _until_waiting(cage)
+        with gateway(cage.sockets, b"second"):
+            assert said.readline() == "second\n"
+        cage.sockets.close()
+        tell.write("\n")
+        assert said.readline() == "ECONNREFUSED\n"
+
+
+def _until_waiting(cage: Cage) -> None:
+    poll = select.poll()
+    poll.register(cage.sockets.transparent[0], select.POLLIN)
+    assert poll.poll(30_000)
+
+
+@pytest.fixture
+def without_packet_filter(monkeypatch):
+    monkeypatch.setattr(rules, "load", lambda *_, **__: False)
+
+
+def test_without_a_packet_filter_the_usual_ports_are_taken_everywhere(without_packet_filter):
+    reader, writer = os.pipe()
+    command = python(TALK, ELSEWHERE, 22, 80, 443, 8080, stdout=writer)
+    with os.fdopen(reader) as said, Cage.open(command) as cage:
+        os.close(writer)
+        cage.release()
+        for port in (22, 80, 443):
+            (listener,) = [sock for sock in cage.sockets.transparent if sock.getsockname()[:2] == ("0.0.0.0", port)]
+            listener.setblocking(True)
+            connection, _ = listener.accept()
+            assert original_destination(connection) == (ELSEWHERE, port, False)
+            connection.sendall(b"taken")
+            connection.close()
+        assert said.read().split() == ["taken", "taken", "taken", "ECONNREFUSED"]
+
+
+def test_rules_that_are_not_there_are_noticed(monkeypatch):
+    monkeypatch.setattr(rules, "load", lambda *_, **__: True)
+    with pytest.raises(HostError, match="test what was set up: Connection refused"):
+        Cage.open(python(DIAL, PORT))
+
+
+@pytest.mark.needs("ipv6")
+def test_rules_for_one_family_only_are_noticed(monkeypatch):
+    load = rules.load
+    monkeypatch.setattr(rules, "load", lambda first, *_, **ports: load(first, **ports))
+    with pytest.raises(HostError, match="test what was set up"):
+        Cage.open(python(DIAL, PORT))
+
+
+def test_rules_that_lead_elsewhere_are_noticed(monkeypatch):
+    load = rules.load
+    monkeypatch.setattr(rules, "load", lambda *families, **_: load(*families, dns=53, transparent=PORT))
+    with pytest.raises(HostError, match="a connection did not come to the gateway"):
+        Cage.open(python(DIAL, PORT))
+
+
+def test_datagrams_that_are_answered_are_noticed(monkeypatch):
+    """Somebody at whatever is dialled, in place of the rules that refuse."""
+    check = plumbing._test
+
+    def beset(family, sockets, **how):
+        with socket.socket(family, socket.SOCK_DGRAM) as somebody:
+            somebody.bind(("", 443))
+            check(family, sockets, **how)
+
+    monkeypatch.setattr(plumbing, "_test", beset)
+    monkeypatch.setattr(plumbing, "_TEST_TIME", 0.2)
+    monkeypatch.setattr(rules, "_going_on", lambda: ())  # lets everything pass
+    with pytest.raises(HostError, match="datagrams are not refused"):
+        Cage.open(python(DIAL, PORT))
+
+
+def test_a_packet_filter_that_says_no_is_a_failed_start(monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(rules, "load", refuse)
+    with pytest.raises(HostError, match="load the packet filter's rules: Operation not permitted"):
+        Cage.open(python(DIAL, PORT))
+
+
+@pytest.fixture
+def without_ipv6(monkeypatch):
+    monkeypatch.setattr(plumbing, "_families", lambda: iter([socket.AF_INET]))
+
+
+def test_without_ipv6_everything_else_is_there(without_ipv6):
+    with Cage.open(python(DIAL, PORT)) as cage:
+        assert {sock.family for sock in cage.sockets.each()} == {socket.AF_INET}
+        assert cage.sockets.kinds == ["proxy", "transparent", "dns", "dns"]
+        cage.release()
+        assert cage.wait() == 0

@@ -5,9 +5,9 @@ No program is asked: the rules are few and always the same. What they say, in th
     table ip outward {
         chain capture {
             type nat hook output priority -100; policy accept;
-            ip daddr 127.0.0.0/8 accept
             meta l4proto udp th dport 53 redirect to :53
             meta l4proto tcp th dport 53 redirect to :53
+            ip daddr 127.0.0.0/8 accept
             meta l4proto tcp redirect to :3129
         }
         chain refuse {
@@ -18,7 +18,8 @@ No program is asked: the rules are few and always the same. What they say, in th
         }
     }
 
-and the same for IPv6 with ``::1``. In ``refuse`` what was redirected goes to a loopback address. Whoever sends a datagram to
+and the same for IPv6 with ``::1``. Resolvers on other loopback addresses (127.0.0.53 is the habit of some distributions) are
+asked here, too. In ``refuse`` what was redirected goes to a loopback address. Whoever sends a datagram to
 anywhere is told at once (EPERM from the call, ECONNREFUSED where the socket is connected); there is nothing to time out.
 """
 
@@ -123,9 +124,9 @@ def _table(family: Family, dns: int, transparent: int) -> Iterator[Message]:
     yield _chain(family, "capture", "nat", -100, _ACCEPT)
     yield _chain(family, "refuse", "filter", 0, _DROP)
     loopback = (_load(_NETWORK, family.offset, len(family.loopback)), _compare(family.loopback), _accept())
-    yield _rule(family, "capture", *loopback)
     for protocol in (socket.IPPROTO_UDP, socket.IPPROTO_TCP):
         yield _rule(family, "capture", *_protocol(protocol), *_to_port(53), *_redirect(dns))
+    yield _rule(family, "capture", *loopback)
     yield _rule(family, "capture", *_protocol(socket.IPPROTO_TCP), *_redirect(transparent))
     yield _rule(family, "refuse", *loopback)
     yield _rule(family, "refuse", *_going_on(), _accept())
