@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import signal
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,11 +16,11 @@ import pytest
 from outward.agents import home_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.support.caller import Caller
 
 pytestmark = pytest.mark.needs("bubblewrap")
+
+SCRIBBLER = Path(__file__).parents[1] / "support" / "scribbler.py"
 
 
 def inside(caller: Caller, line: str) -> str:
@@ -100,3 +105,120 @@ def test_a_dry_run_names_the_layer_and_what_is_absent(caller):
     assert f"layered    {caller.workspace}" in lines
     assert f"absent     {caller.workspace}/.env" in lines
     assert not (caller.state / "layers").exists()
+
+
+def contents(root: Path) -> dict[str, tuple[int, str]]:
+    """Every path, its mode, and what it holds."""
+    found = {}
+    for path in sorted(root.rglob("*")):
+        status = path.lstat()
+        held = str(path.readlink()) if path.is_symlink() else path.read_text() if path.is_file() else ""
+        found[str(path.relative_to(root))] = (0 if path.is_symlink() else status.st_mode, held)
+    return found
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_an_agent_does_is_what_applying_gives(caller, seed):
+    """The same steps in the sandbox, in review, and on a copy of the workspace outside."""
+    script = caller.file(caller.workspace / "scribbler.py", SCRIBBLER.read_text(), 0o644)
+    subprocess.run([sys.executable, script, str(seed + 100), "200"], check=True, cwd=caller.workspace)
+    for path in caller.workspace.rglob("*"):
+        if caller.uid is not None:
+            os.chown(path, caller.uid, caller.uid, follow_symlinks=False)
+    before = contents(caller.workspace)
+    copy = caller.root / "copy"
+    shutil.copytree(caller.workspace, copy, symlinks=True)
+    subprocess.run([sys.executable, script, str(seed), "300"], check=True, cwd=copy)
+    inside(caller, f"/usr/bin/python3 scribbler.py {seed} 300")
+    assert contents(caller.workspace) == before
+    done = caller.outward("apply", "--suspicious")
+    assert done.returncode == 0, done.stderr
+    assert contents(caller.workspace) == contents(copy) != before
+    assert list((caller.state / "layers").iterdir()) == []
+
+
+def test_review_apply_and_discard(caller):
+    caller.file(caller.workspace / "kept", "one\n")
+    caller.file(caller.workspace / "gone", "one\n")
+    inside(caller, "echo two >kept; rm gone; echo run >.envrc; mkdir new; printf 'a\\033[2Jb' >new/file")
+    review = caller.outward("review")
+    assert review.returncode == 0, review.stderr
+    assert "-one\n+two\n" in review.stdout
+    assert "!  A  .envrc\n     suspicious: " in review.stdout.replace("! A", "!  A")
+    assert "\x1b" not in review.stdout
+    assert "+a\\x1b[2Jb" in review.stdout
+    record = json.loads(caller.outward("review", "--json").stdout)
+    assert {change["path"]: change["status"] for change in record["changes"]} == {
+        ".envrc": "added",
+        "gone": "deleted",
+        "kept": "modified",
+        "new": "added",
+        "new/file": "added",
+    }
+    part = caller.outward("apply", "kept")
+    assert part.returncode == 0, part.stderr
+    assert (caller.workspace / "kept").read_text() == "two\n"
+    assert (caller.workspace / "gone").exists()
+    rest = caller.outward("apply")
+    assert rest.returncode == 1
+    assert "left: .envrc" in rest.stderr
+    assert not (caller.workspace / "gone").exists()
+    assert not (caller.workspace / ".envrc").exists()
+    assert caller.outward("discard", record["session"]).returncode == 0
+    assert not (caller.workspace / ".envrc").exists()
+    nothing = caller.outward("review")
+    assert nothing.returncode == 2
+    assert "no session changed anything" in nothing.stderr
+
+
+def test_a_running_session_can_be_looked_at_but_not_applied(caller):
+    process = caller.start("run", "--mode", "review", "--", "sh", "-c", "echo x >made; touch ready; sleep 60")
+    while not list((caller.state / "layers").glob("*/upper/ready")):
+        assert process.poll() is None
+    review = caller.outward("review")
+    assert "still running" in review.stdout
+    assert "A  made" in review.stdout
+    for verb in ("apply", "discard"):
+        done = caller.outward(verb)
+        assert done.returncode == 2
+        assert "still running" in done.stderr
+    process.terminate()
+    process.wait()
+    assert caller.outward("apply").returncode == 0
+    assert (caller.workspace / "made").read_text() == "x\n"
+
+
+def test_an_apply_that_is_killed_is_done_again(caller):
+    for number in range(200):
+        caller.file(caller.workspace / f"file-{number}", "before")
+    inside(caller, "for file in file-*; do echo after >$file; done")
+    killed = caller.start("apply")
+    while (caller.workspace / "file-0").read_text() == "before":
+        pass
+    killed.kill()
+    killed.wait()
+    assert {path.read_text() for path in caller.workspace.iterdir() if path.name.startswith("file")} <= {
+        "before",
+        "after\n",
+    }
+    if killed.returncode == -signal.SIGKILL:
+        assert caller.outward("apply").returncode == 0
+    assert {path.read_text() for path in caller.workspace.iterdir()} == {"after\n"}
+    assert len(list(caller.workspace.iterdir())) == 200
+
+
+def test_a_path_outside_the_workspace_is_refused(caller):
+    inside(caller, "echo x >made")
+    done = caller.outward("apply", "../made")
+    assert done.returncode == 2
+    assert "not in the workspace" in done.stderr
+    done = caller.outward("apply", "other")
+    assert "did not change other" in done.stderr
+    assert not (caller.workspace / "made").exists()
+
+
+@pytest.mark.parametrize("command", [("review", "2026"), ("apply", "20260101T000000-00000000"), ("discard", "x")])
+def test_a_session_that_is_not_there_is_named(caller, command):
+    done = caller.outward(*command)
+    assert done.returncode == 2
+    assert command[1] in done.stderr

@@ -54,3 +54,8 @@ def open_beneath(root: int, path: str, flags: int) -> int:
     resolve = _RESOLVE_BENEATH | _RESOLVE_NO_SYMLINKS | _RESOLVE_NO_MAGICLINKS
     how = struct.pack("=QQQ", flags | os.O_CLOEXEC, 0, resolve)
     return _check(_libc.syscall(_SYS_OPENAT2, root, os.fsencode(path) or b".", how, ctypes.c_size_t(len(how))))
+
+
+def sync_file_system(descriptor: int) -> None:
+    """Waits until the file system of an open file is on disk (syncfs(2))."""
+    _check(_libc.syncfs(descriptor))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from typing import NamedTuple
 
 from outward.workspace import kernel
@@ -48,7 +49,7 @@ class Overlay(NamedTuple):
 
 def is_whiteout(status: os.stat_result) -> bool:
     """Whether a file of a layer stands for "not there"."""
-    return status.st_mode & 0o170000 == 0o020000 and status.st_rdev == WHITEOUT
+    return stat.S_ISCHR(status.st_mode) and status.st_rdev == WHITEOUT
 
 
 def is_opaque(directory: int) -> bool:
@@ -59,10 +60,10 @@ def is_opaque(directory: int) -> bool:
         return False
 
 
-def was_copied(file: int | str) -> bool:
-    """Whether a file of a layer began as a copy of the one below it."""
+def was_copied(file: int) -> bool:
+    """Whether a file of a layer, open as a descriptor, began as a copy of the one below it."""
     try:
-        return bool(os.getxattr(file, "user.overlay.origin", follow_symlinks=isinstance(file, int)))
+        return bool(os.getxattr(file, "user.overlay.origin"))
     except OSError:
         return False
 
