@@ -15,9 +15,10 @@ from botocore.exceptions import ClientError
 from outward.core import SecretUnavailable
 from outward.credentials.sources import aws as aws_source
 from tests.conftest import CLIENTS
+from tests.support.upstream import Upstream, answer, read_request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     import trustme
@@ -148,6 +149,21 @@ def test_what_aws_says_is_told_with_the_way_out(
     with pytest.raises(SecretUnavailable, match=aws_source._REASONS[code][0]) as caught:
         world.get(SECRET)
     assert "sk-leak" not in f"{caught.value}{caught.value.hint}"
+
+
+def test_an_answer_that_is_none_is_not_repeated(
+    world: World, aws: Account, upstream: Callable[..., Upstream], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def garbage(server: Upstream, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await read_request(reader):
+            writer.write(answer(body=b"{sk-leak", headers="content-type: application/x-amz-json-1.1\r\n"))
+            await writer.drain()
+
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"https://127.0.0.1:{upstream('127.0.0.1', handler=garbage).port}")
+    for secret in (SECRET, PARAMETER):
+        with pytest.raises(SecretUnavailable, match="AWS: ") as caught:
+            world.get(secret)
+        assert "sk-leak" not in f"{caught.value}{caught.value.hint}"
 
 
 def test_octets(world: World, aws: Account) -> None:

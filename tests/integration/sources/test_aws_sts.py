@@ -1,4 +1,4 @@
-"""AWS's Security Token Service by moto's server, which checks the signatures of requests; and what botocore makes of refusals."""
+"""AWS's Security Token Service by moto's server, behind a check of signatures; and what botocore makes of refusals."""
 
 from __future__ import annotations
 
@@ -12,10 +12,16 @@ from botocore.exceptions import ClientError
 from outward.core import SecretUnavailable
 from outward.credentials.sources import aws_sts
 from tests.integration.sources.test_aws import Account, account, aws
+from tests.support.aws import Aws, Key
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
     from outward.core import Secret
     from tests.integration.sources.conftest import World
+    from tests.support.serve import Serve
+    from tests.support.upstream import Upstream
 
 __all__ = ["account", "aws"]
 
@@ -50,6 +56,59 @@ def test_a_refusal_by_the_real_check_of_signatures(world: World, aws: Account) -
     world.environment["ID"] = "AKIAWRONG"
     with pytest.raises(SecretUnavailable, match="AWS: "):
         fetched(world, SECRET, *others)
+
+
+@pytest.fixture
+def checking(upstream: Callable[..., Upstream]) -> Iterator[tuple[Aws, Upstream]]:
+    """STS and S3 that check signatures, and know the keys that STS has given out."""
+    keeper = Aws()
+    keeper.keys["AKIATESTLONGLIVED000"] = Key("synthetic/long+lived/key")
+    yield keeper, upstream("localhost", "s3.eu-central-1.amazonaws.com", handler=keeper.serve)
+    keeper.close()
+
+
+def test_a_set_that_is_good_for_signatures(
+    checking: tuple[Aws, Upstream], serve: Callable[..., Serve], ca_file: Path
+) -> None:
+    """Asked for by a request whose signature is checked, and used for another one."""
+    keeper, server = checking
+    policy = f"""
+        secrets:
+          id: {{env: ID}}
+          sk: {{env: SK}}
+          {SECRET}
+        destinations:
+          - host: s3.eu-central-1.amazonaws.com
+            connect_to: 127.0.0.1:{server.port}
+            ca: CA
+            allow: ["* /**"]
+            inject:
+              - sigv4:
+                  access_key: aws.access_key_id
+                  secret_key: aws.secret_access_key
+                  session_token: aws.session_token
+    """
+    environment = {
+        "ID": "AKIATESTLONGLIVED000",
+        "SK": "synthetic/long+lived/key",
+        "AWS_ENDPOINT_URL_STS": f"https://localhost:{server.port}",
+        "AWS_CA_BUNDLE": str(ca_file),
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    gateway = serve(policy, env=environment)
+    assert gateway.get("s3.eu-central-1.amazonaws.com", "/").status == 200
+    assert keeper.refused == []
+    first, second = keeper.signed_by
+    assert (first, second[:4]) == ("AKIATESTLONGLIVED000", "ASIA")
+    made = keeper.keys[second]
+    assert made.token
+    written = str(gateway.journal())
+    assert made.secret not in written
+    assert made.token not in written
+    wrong = serve(policy, env=environment | {"SK": "synthetic/wrong+key"})
+    answer = wrong.get("s3.eu-central-1.amazonaws.com", "/")
+    assert (answer.status, answer.code) == (503, "secret_unavailable")
+    assert keeper.refused == ["SignatureDoesNotMatch"]
 
 
 class Client:

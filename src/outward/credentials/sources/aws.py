@@ -46,6 +46,7 @@ async def fetch(spec: SecretSpec, outside: Outside) -> Fetched:
 def _get(spec: SecretSpec, outside: Outside) -> bytes:
     try:
         from botocore import exceptions
+        from botocore.parsers import ResponseParserError
     except ImportError:
         hint = "pip install 'outward[aws]'"
         raise SecretUnavailable(spec.name, "AWS needs botocore, which is not there", hint=hint) from None
@@ -65,7 +66,8 @@ def _get(spec: SecretSpec, outside: Outside) -> bytes:
     except exceptions.NoRegionError:
         hint = "Name it in the policy: {aws: {region: eu-central-1, …}}, or set AWS_REGION."
         raise SecretUnavailable(spec.name, "AWS: no region is named", hint=hint) from None
-    except (exceptions.BotoCoreError, KeyError) as error:
+    except (exceptions.BotoCoreError, ResponseParserError, KeyError) as error:
+        # Not even what botocore could not read is repeated: it may hold anything.
         raise SecretUnavailable(spec.name, f"AWS: {type(error).__name__}", hint=_LOGIN_HINT) from None
 
 
