@@ -1,9 +1,10 @@
-"""What a source needs is an extra, and who does not have it is told its name."""
+"""What a source or a form needs is an extra, and who does not have it is told its name."""
 
 from __future__ import annotations
 
 import asyncio
 import re
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -11,8 +12,10 @@ from typing import Any
 
 import pytest
 
-from outward.core import SecretUnavailable
+from outward.core import Injection, Secret, SecretUnavailable
 from outward.credentials import CredentialStore
+from outward.credentials.forms.oauth1 import OAuth1
+from outward.credentials.forms.signing import Unsigned
 from outward.policy import SecretSpec
 
 PROJECT = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
@@ -45,3 +48,39 @@ def test_the_missing_extra_is_named(source: str, monkeypatch: pytest.MonkeyPatch
     assert caught.value.hint == f"pip install 'outward[{source}]'"
     distribution = module.replace(".", "-")
     assert any(re.match(rf"{distribution}\b", need) for need in PROJECT["optional-dependencies"][source])
+
+
+FORMS = {
+    # What the form is told, and the library that signs.
+    "sigv4": (("access_key", "key"), ("secret_key", "key")),
+    "oauth1": (("consumer_key", "key"), ("consumer_secret", "key")),
+}
+SIGNS = """
+import sys
+import outward.gateway.gateway
+from outward.core import Destination, Injection
+from outward.credentials import CredentialStore
+from outward.credentials.injector import Injector
+from outward.policy import SecretSpec
+
+def loaded(form, settings):
+    store = CredentialStore({"key": SecretSpec("key", "env", "KEY")}, environment={})
+    Injector(Destination("d", "a.b", 443, "https", (), (Injection(form, ("key",), settings=settings),)), store)
+    return [name for name in ("botocore", "oauthlib") if name in sys.modules]
+"""
+
+
+def test_what_signs_is_loaded_only_where_a_policy_signs() -> None:
+    for form, found in (("basic", []), ("sigv4", ["botocore"]), ("oauth1", ["oauthlib"])):
+        script = f"{SIGNS}\nprint(loaded({form!r}, {FORMS.get(form, ())!r}))"
+        assert subprocess.check_output([sys.executable, "-c", script], text=True) == f"{found}\n"
+
+
+def test_the_extra_of_oauth_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "oauthlib", None)
+    form = OAuth1(Injection("oauth1", ("key",), settings=FORMS["oauth1"]))
+    request = Unsigned("GET", "https", "a.b", "/", "", (), empty=True)
+    with pytest.raises(SecretUnavailable, match="oauthlib") as caught:
+        form.read(request).sign(request, {"key": Secret("key", b"x")})
+    assert caught.value.hint == "pip install 'outward[oauth1]'"
+    assert any(need.startswith("oauthlib") for need in PROJECT["optional-dependencies"]["oauth1"])

@@ -28,7 +28,7 @@ def _time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(form, "now", lambda: WHEN)
 
 
-def sigv4(*, token: bool = False, **settings: str) -> SigV4:
+def sigv4(token: bool = False, /, **settings: str) -> SigV4:
     keys = {"access_key": "id", "secret_key": "key"} | ({"session_token": "token"} if token else {})
     return SigV4(Injection("sigv4", tuple(keys.values()), settings=tuple((keys | settings).items())))
 
