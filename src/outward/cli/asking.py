@@ -12,6 +12,8 @@ from outward.credentials.local import unlocking
 from outward.credentials.local.encrypted import EncryptedFile
 from outward.credentials.local.place import ENCRYPTED, descriptor_of, passphrase_file, secrets_directory
 from outward.credentials.local.sealed import WrongKey, new_opening
+from outward.credentials.local.system import is_installed
+from outward.credentials.store import CAPTURED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -105,11 +107,22 @@ def unlock_for(policy: Policy, environment: Mapping[str, str]) -> None:
     wanted = {spec.argument for spec in policy.secrets.values() if spec.source == "keyring"}
     # Refresh tokens that follow the first one are kept there, under names that depend on its value.
     rotating = any(spec.source == "oauth" and "refresh_token" in spec.settings for spec in policy.secrets.values())
-    if not wanted and not rotating:
+    # So is what log-ins bring.
+    captures = any(spec.source == CAPTURED for spec in policy.secrets.values())
+    if not wanted and not rotating and not captures:
         return
     file = EncryptedFile(secrets_directory(environment) / ENCRYPTED)
     public = file.public()
-    if public is None or public.opening.key_file or (wanted.isdisjoint(public.entries) and not rotating):
+    if public is None and captures and not is_installed():
+        click.echo(
+            "outward: nothing here keeps what a log-in inside brings, so log-ins will be refused: outward secret init",
+            err=True,
+        )
+    if (
+        public is None
+        or public.opening.key_file
+        or (wanted.isdisjoint(public.entries) and not rotating and not captures)
+    ):
         return
     path = passphrase_file(environment)
     if path is None and not has_terminal():

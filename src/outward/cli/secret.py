@@ -14,6 +14,7 @@ import click
 from outward.cli.asking import ask_hidden, ask_new_passphrase, unlock, unlock_for, with_store
 from outward.cli.home import state_directory
 from outward.cli.policy_file import load_policy
+from outward.cli.secret_import import import_command
 from outward.cli.secret_list import rows, table
 from outward.core import HostError, OutwardError, SecretUnavailable
 from outward.credentials.local.place import PASSPHRASE_FILE, default_key_file, passphrase_file
@@ -106,6 +107,9 @@ def rm_command(name: str, yes: bool, passphrase_file: Path | None) -> None:
         raise click.Abort
     with_store(store, environment, lambda: store.delete(name))
     click.echo(f"{name} is removed")
+
+
+command.add_command(import_command)
 
 
 @command.command("test", short_help="Whether a secret can be had, from any source.")

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 from outward.audit.reading import Reader
 from outward.audit.usage import Usage, usage
 from outward.cli.summary import printable
+from outward.credentials.captured import PREFIX
+from outward.credentials.store import CAPTURED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -52,6 +54,10 @@ def rows(policy: Policy, entries: Mapping[str, Entry], journal: Path) -> list[Ro
     used = usage(Reader(journal).read())
     found: list[Row] = []
     for name, spec in sorted(policy.secrets.items()):
+        if spec.source == CAPTURED and (own := captured_as(name, entries)):
+            use = used.pop(name, Usage())
+            found += [Row(name, spec.source, entry.name, entry.home, entry.set, use) for entry in own]
+            continue
         local = str(spec.argument) if spec.source == "keyring" and isinstance(spec.argument, str) else ""
         entry = entries.get(local)
         kept = (entry.home, entry.set) if entry else ("", "")
@@ -62,6 +68,13 @@ def rows(policy: Policy, entries: Mapping[str, Entry], journal: Path) -> list[Ro
             found.append(Row(entry.name, "", entry.name, entry.home, entry.set, used.pop(entry.name, Usage())))
     found += [Row(name, usage=one) for name, one in sorted(used.items())]
     return found
+
+
+def captured_as(name: str, entries: Mapping[str, Entry]) -> list[Entry]:
+    """What agents have captured under this name."""
+    return [
+        entry for entry in entries.values() if entry.name.startswith(PREFIX) and entry.name.rpartition("/")[2] == name
+    ]
 
 
 def table(found: Iterable[Row]) -> str:
@@ -82,6 +95,8 @@ def table(found: Iterable[Row]) -> str:
 
 
 def _kept(row: Row) -> str:
+    if row.source == CAPTURED and not row.local:
+        return "nothing yet: log in inside"
     if row.local and not row.home:
         return f"nowhere: outward secret set {row.local}"
     if row.home:

@@ -24,7 +24,7 @@ class Rule:
 
     ``methods`` is ``None`` for any method. ``path`` is a glob over the canonical path; ``None`` only in ``allow: connect``
     of a passthrough destination. ``query`` and ``headers`` are exact values that must all be present. ``name`` reads
-    ``api.github.com deny[0]``.
+    ``api.github.com deny[0]``. ``capture`` names fields of the answer, each with the secret that its value becomes.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Rule:
     path: str | None
     query: tuple[tuple[str, str], ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
+    capture: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

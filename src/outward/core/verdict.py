@@ -56,15 +56,21 @@ class Verdict:
 
     ``rule`` is the name of the rule that decided, empty when nothing matched. ``destination`` is the one whose rule
     allowed (or would ask for) the request; its injections, and no other's, apply. ``code`` is ``None`` on allow.
-    ``allowed`` tells whether the request may be forwarded.
+    ``capture`` is the rule's. ``allowed`` tells whether the request may be forwarded.
     """
 
-    __slots__ = ("action", "allowed", "code", "destination", "rule")
+    __slots__ = ("action", "allowed", "capture", "code", "destination", "rule")
 
     def __init__(
-        self, action: Action, rule: str = "", code: Code | None = None, destination: Destination | None = None
+        self,
+        action: Action,
+        rule: str = "",
+        code: Code | None = None,
+        destination: Destination | None = None,
+        capture: tuple[tuple[str, str], ...] = (),
     ) -> None:
         self.action: Final = action
+        self.capture: Final = capture
         self.rule: Final = rule
         self.code: Final = code
         self.destination: Final = destination

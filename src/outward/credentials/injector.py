@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from outward.core.canonical import folded_name
+from outward.credentials.captured import entry_of
 from outward.credentials.forms import basic, body, cookie, header, placeholder, query
 from outward.credentials.forms.header import header_text
 from outward.credentials.scrub import Scrubber
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Sequence
 
     from outward.core import Destination, Injection, Secret
@@ -34,6 +36,30 @@ _RENDERERS: Final = {
 }
 
 
+class Values(Protocol):
+    """Where an injector gets its values: a :class:`CredentialStore`, or what one agent sees of it."""
+
+    def stand_ins(self, name: str) -> tuple[str, ...]:
+        """What stands for the value inside, the newest first."""
+        ...
+
+    def is_missing(self, name: str) -> bool:
+        """Whether there is none, because nobody has logged in."""
+        ...
+
+    def cached(self, name: str) -> Secret | None:
+        """The value if it is at hand, the same object until it changes. Raises :class:`SecretUnavailable`."""
+        ...
+
+    def expiry(self, name: str) -> float:
+        """Until when :meth:`cached` gives the same, on the monotonic clock."""
+        ...
+
+    async def fetch(self, name: str, *, needed: bool) -> None:
+        """Fetches it if need be. Raises :class:`SecretUnavailable`; for what is missing only where it is ``needed``."""
+        ...
+
+
 class Injector:
     """Compiled from a destination when the policy is loaded.
 
@@ -42,27 +68,30 @@ class Injector:
     requests, ``signer`` is it, and ``passing`` leaves what has been signed as it is.
     """
 
-    def __init__(self, destination: Destination, store: CredentialStore) -> None:
+    def __init__(self, destination: Destination, store: Values) -> None:
         self._store: Final = store
         self._injections: Final = destination.inject
         self._redact: Final = destination.redact
         self.secrets: Final = tuple(dict.fromkeys(name for i in destination.inject for name in i.secrets))
-        self._swapped: Final = {
-            store.placeholders[name]: (name, places) for name, places in _places(destination.inject).items()
-        }
+        self._places: Final = _places(destination.inject)
+        # Nothing goes out bare: only what the client itself has to put somewhere may be missing, and then it cannot.
+        self._set: Final = frozenset(name for i in destination.inject if i.form != "placeholder" for name in i.secrets)
+        self._captures: Final = any(rule.capture for rule in destination.rules)
+        self._swaps_in_body: Final = any("body" in places for places in self._places.values())
+        self._swapped: dict[str, tuple[str, frozenset[str]]] = {}
+        self._in_query: tuple[tuple[re.Pattern[str], str], ...] = ()
+        self._in_body: tuple[tuple[str, str], ...] = ()
+        self._look_for_stand_ins()
         self.sets: Final = frozenset(i.sets for i in destination.inject if i.sets is not None)
         self._parameters: Final = frozenset(folded_name(i.name) for i in destination.inject if i.form == "query")
         self._cookies: Final = frozenset(folded_name(i.name) for i in destination.inject if i.form == "cookie")
         self._keeps_cookies: Final = bool(self._cookies) and destination.client_credentials == "pass"
-        self._in_query: Final = tuple(
-            (query.spellings(text), name) for text, (name, places) in self._swapped.items() if "query" in places
-        )
-        self._in_body: Final = tuple((t, name) for t, (name, places) in self._swapped.items() if "body" in places)
         self._tables: dict[body.Kind, body.BodyTable] = {}
         stripped = CLIENT_CREDENTIALS if destination.client_credentials == "strip" else frozenset[str]()
         self.removes: Final = stripped | self.sets
         self._fresh_until = 0.0 if self.secrets else float("inf")
         self._values: dict[str, Secret] = {}
+        self._rendered = False
         self._lines: tuple[tuple[str, str], ...] = ()
         self._query = ""
         self._cookie = ""
@@ -82,10 +111,11 @@ class Injector:
         values: dict[str, Secret] = {}
         for name in self.secrets:
             value = self._store.cached(name)
-            if value is None:
+            if value is not None:
+                values[name] = value
+            elif name in self._set or not self._store.is_missing(name):
                 return False
-            values[name] = value
-        if values != self._values:  # the same objects, as long as the values are the same
+        if values != self._values or not self._rendered:  # the same objects, as long as the values are the same
             self._render(values)
         self._fresh_until = min(map(self._store.expiry, self.secrets))
         return True
@@ -93,7 +123,16 @@ class Injector:
     async def fetch(self) -> None:
         """Fetches what is missing. Raises :class:`SecretUnavailable`."""
         for name in self.secrets:
-            await self._store.get(name)
+            await self._store.fetch(name, needed=name in self._set)
+
+    def _look_for_stand_ins(self) -> None:
+        self._swapped = {
+            text: (name, places) for name, places in self._places.items() for text in self._store.stand_ins(name)
+        }
+        self._in_query = tuple(
+            (query.spellings(text), name) for text, (name, places) in self._swapped.items() if "query" in places
+        )
+        self._in_body = tuple((t, name) for t, (name, places) in self._swapped.items() if "body" in places)
 
     def _render(self, values: dict[str, Secret]) -> None:
         injections = self._injections
@@ -106,10 +145,16 @@ class Injector:
         for secret in values.values():
             header_text(secret)  # whatever the form: a value that cannot stand in a header is refused now
         if self._redact:
-            placeholders = self._store.placeholders
-            self._scrubber = Scrubber((s.reveal(), placeholders[n].encode("latin-1")) for n, s in values.items())
-        self._values = values
+            store = self._store
+            self._scrubber = Scrubber((s.reveal(), store.stand_ins(n)[0].encode("latin-1")) for n, s in values.items())
+        self._values, self._rendered = values, True
+        self._look_for_stand_ins()
         self._tables.clear()
+
+    @property
+    def wants_identity(self) -> bool:
+        """Whether the answer is looked into, so that it must not come compressed."""
+        return self._scrubber is not None or self._captures
 
     @property
     def lines(self) -> Sequence[tuple[str, str]]:
@@ -134,7 +179,7 @@ class Injector:
 
     def looks_into_body(self, fields: Sequence[tuple[str, str, str]]) -> bool:
         """Whether placeholders are swapped in the body of a request with these header fields."""
-        return bool(self._in_body) and body.kind_of(fields) is not None
+        return self._swaps_in_body and body.kind_of(fields) is not None
 
     def body_table(self, fields: Sequence[tuple[str, str, str]]) -> body.BodyTable | None:
         """What is swapped in it, or ``None`` if it is not looked into. Raises :class:`SecretUnavailable`."""
@@ -193,10 +238,15 @@ def _places(injections: Sequence[Injection]) -> dict[str, frozenset[str]]:
     return places
 
 
-def find_leak(store: CredentialStore, head: str, authorization: str | None, bound: Sequence[str] = ()) -> str | None:
+def find_leak(
+    store: CredentialStore, head: str, authorization: str | None, bound: Sequence[str], agent: str
+) -> str | None:
     """The name of a secret whose placeholder stands in ``head``, or inside Basic credentials, and is not in ``bound``."""
     hidden = placeholder.decode_basic(authorization) if authorization else None
     for text, name in store.secret_of_placeholder.items():
         if name not in bound and (text in head or (hidden is not None and text in hidden)):
             return name
+    for text, (owner, name) in store.captured.owners.items():
+        if (owner != agent or name not in bound) and (text in head or (hidden is not None and text in hidden)):
+            return entry_of(owner, name)
     return None

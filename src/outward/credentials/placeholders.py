@@ -18,6 +18,10 @@ _PREFIX: Final = re.compile(
     r"xox[abeoprs]-|xapp-|npm_|pypi-|hf_|shpat_|sq0[a-z]{3}-|[rs]k_(?:live|test)_"  # services
 )
 
+_JWT: Final = re.compile(r"(ey[A-Za-z0-9_-]{6,}\.ey[A-Za-z0-9_-]{6,}\.)([A-Za-z0-9_-]*)")
+"""Header, claims, signature: an encoded JSON object begins so."""
+_BASE64URL: Final = string.ascii_letters + string.digits + "-_"
+
 MIN_RANDOM: Final = 16
 """Random characters that a placeholder holds at least, so that it cannot appear by chance."""
 
@@ -36,6 +40,30 @@ def make_placeholder(value: str) -> str:
     if missing > 0:
         text += "".join(secrets.choice(string.ascii_lowercase) for _ in range(missing))
     return text
+
+
+def make_token(value: str, known: str | None = None) -> str:
+    """A placeholder for a token that a service has issued; the one that is ``known`` where it will do.
+
+    Clients read the claims of a JWT (RFC 7519): whose it is, when it expires. Those are no secret; what makes it good is the
+    signature, and that is random. Anything else keeps its placeholder as long as it keeps its shape, so that clients which
+    still hold an earlier one go on with what was issued since.
+    """
+    signed = _JWT.fullmatch(value)
+    if signed is None:
+        same = known is not None and _shape(known) == _shape(value)
+        return known if same and known is not None else make_placeholder(value)
+    if known is not None and known.startswith(signed[1]) and len(known) == len(value):
+        return known
+    length = max(MIN_RANDOM, len(signed[2]))
+    return signed[1] + "".join(secrets.choice(_BASE64URL) for _ in range(length))
+
+
+def _shape(value: str) -> tuple[str, int] | None:
+    if _JWT.fullmatch(value):
+        return None
+    match = _PREFIX.match(value)
+    return match.group() if match else "", max(len(value), MIN_RANDOM)
 
 
 def _like(character: str) -> str:

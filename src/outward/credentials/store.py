@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
-from outward.core import NO_CALLER_PROXIES, Secret, SecretUnavailable
+from outward.core import NO_CALLER_PROXIES, HostError, Secret, SecretUnavailable
+from outward.credentials.captured import Captured
 from outward.credentials.kept import Kept, Lifetime
 from outward.credentials.parts import part_of
 from outward.credentials.sources import SOURCES, Outside
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     from outward.core import CallerProxies
     from outward.credentials.kept import Fetched
     from outward.policy import SecretSpec
+
+CAPTURED: Final = "captured"
+"""The source of what log-ins inside of sandboxes bring."""
 
 UNKNOWN_SHAPE: Final = "outward-placeholder-" + "x" * 24
 """What a placeholder looks like when the value cannot be had at start-up without waiting for a program or a service."""
@@ -57,11 +62,16 @@ class CredentialStore:
         self.caller: Final[CallerProxies] = previous.caller if previous else caller
         for secret in self.caller.secrets:
             self._know(secret)
+        self.captured: Final[Captured] = previous.captured if previous else Captured(environment, self._know)
         self._outside: Final = Outside(environment, self.get, self._share, self._forget, self.caller)
         self._given: Final = {secret.name: secret for secret in self.caller.secrets}
         known = placeholders or (previous.placeholders if previous else {})
         self.placeholders: Final[Mapping[str, str]] = MappingProxyType(
-            {name: spec.placeholder or known.get(name) or self._new_placeholder(spec) for name, spec in specs.items()}
+            {
+                name: spec.placeholder or known.get(name) or self._new_placeholder(spec)
+                for name, spec in specs.items()
+                if spec.source != CAPTURED
+            }
         )
         self.secret_of_placeholder: Final[Mapping[str, str]] = MappingProxyType(
             {text: name for name, text in self.placeholders.items()}
@@ -78,6 +88,24 @@ class CredentialStore:
         except SecretUnavailable:
             return make_placeholder(UNKNOWN_SHAPE)
 
+    def stand_ins(self, name: str) -> tuple[str, ...]:
+        """What stands for the value inside; the newest first. Of what is captured each agent has its own."""
+        return () if self.is_captured(name) else (self.placeholders[name],)
+
+    def is_captured(self, name: str) -> bool:
+        """Whether log-ins bring it. See :class:`~outward.credentials.personal.AgentStore`."""
+        return name in self._specs and self._specs[name].source == CAPTURED
+
+    def is_missing(self, name: str) -> bool:
+        """Whether there is none, because nobody has logged in."""
+        return self.is_captured(name)
+
+    async def prepare(self) -> None:
+        """Knows the stand-ins of former log-ins from now on. What the local store objects to is told to who needs it."""
+        if any(spec.source == CAPTURED for spec in self._specs.values()):
+            with contextlib.suppress(HostError):
+                await self.captured.load()
+
     def exposed(self) -> dict[str, str]:
         """Environment variables of the sandbox, holding placeholders."""
         return {spec.expose: self.placeholders[name] for name, spec in self._specs.items() if spec.expose}
@@ -90,6 +118,8 @@ class CredentialStore:
         if (given := self._given.get(name)) is not None:
             return given
         spec = self._specs[name]
+        if spec.source == CAPTURED:
+            raise SecretUnavailable(name, "it belongs to an agent")
         try:
             fetched = self._of(spec).at_hand()
         except SecretUnavailable as error:
@@ -111,6 +141,11 @@ class CredentialStore:
         except SecretUnavailable as error:
             raise _about(name, error) from error
         return self._secret(spec, fetched)
+
+    async def fetch(self, name: str, *, needed: bool) -> None:
+        """See :class:`~outward.credentials.injector.Values`. What has a source is always ``needed``."""
+        del needed
+        await self.get(name)
 
     def _of(self, spec: SecretSpec) -> Kept:
         key = (spec.source, spec.argument, spec.ttl)

@@ -27,6 +27,7 @@ from outward.core import (
     UpstreamError,
 )
 from outward.gateway.attempt import Attempt
+from outward.gateway.capturing import Capturing
 from outward.gateway.denial import Denial, Refused, code_of
 from outward.gateway.record import Record
 from outward.gateway.ruleset import Leaked
@@ -57,6 +58,7 @@ class Exchange:
         "_answering",
         "_attempt",
         "_batch",
+        "_capturing",
         "_destination",
         "_frames",
         "_gathering",
@@ -93,6 +95,7 @@ class Exchange:
         self._frames: ServerFrames | None = None
         self._unpacking: Unpacking | None = None
         self._task: asyncio.Task[None] | None = None
+        self._capturing: Capturing | None = None
         self._injector: Injector
         self._destination: Destination
         self._batch: Batch
@@ -111,7 +114,7 @@ class Exchange:
             self._decide()
             gathers = self._attempt.must_gather(self._request, self._injector) and not done
         except OutwardError as error:
-            self._refuse_for(error)
+            self.refuse_for(error)
             return
         if not gathers:
             self._go_on()
@@ -122,11 +125,11 @@ class Exchange:
 
     def _go_on(self) -> None:
         try:
-            ready = self._injector.ready()
+            ready = self._capturing is None and self._injector.ready()
             if ready:
                 self._start()
         except OutwardError as error:
-            self._refuse_for(error)
+            self.refuse_for(error)
             return
         if ready:
             self.gateway.turn.starting(self)
@@ -139,7 +142,7 @@ class Exchange:
             return
         try:
             if not self._batch.written:
-                self._refuse_for(self._batch.error or JournalUnavailable("the record was not written"))
+                self.refuse_for(self._batch.error or JournalUnavailable("the record was not written"))
                 return
             upstream = self.gateway.pool.get(self._pool_key(), self._attempt.wish)
             if upstream is not None:
@@ -166,7 +169,9 @@ class Exchange:
         """Steps 4 and 5. Raises :class:`Refused` or :class:`ClientError`."""
         request = self._request = self._ruleset.canonical(self.client, self._head)
         verdict = self._verdict = self._ruleset.decide(request)
-        self._injector = self._ruleset.admit(self._head, verdict)
+        self._injector = self._ruleset.admit(self._head, verdict, request.agent)
+        if verdict.capture:
+            self._capturing = Capturing(self, verdict.capture, self._ruleset.agent_store(request.agent))
         assert verdict.destination is not None
         self._destination = verdict.destination
 
@@ -174,6 +179,8 @@ class Exchange:
         """Steps 6 and 7 where they take time. ``recorded``: the journal already has the start."""
         try:
             if not recorded:
+                if self._capturing is not None:
+                    await self._capturing.begin()
                 await self._injector.fetch()
                 if not self._injector.ready():
                     raise SecretUnavailable(self._injector.secrets[0], "the value expired before it could be used")
@@ -182,7 +189,7 @@ class Exchange:
             upstream = self.gateway.pool.get(self._pool_key(), self._attempt.wish) or await self._open()
         except OutwardError as error:
             self._task = None
-            self._refuse_for(error)
+            self.refuse_for(error)
             self.client.resume_reading()
         else:
             # Before the server has its say about that. What comes at once is kept with the rest, while there is a task.
@@ -208,7 +215,7 @@ class Exchange:
         except OutwardError as error:
             upstream.close()
             self._upstream = None
-            self._refuse_for(error)
+            self.refuse_for(error)
             return
         self._record.address = upstream.address
         # The scrubber of the values that go out now: they may be renewed before the answer to them comes.
@@ -243,7 +250,7 @@ class Exchange:
         try:
             self._attempt.gather(payload, self.gateway.gathered)
         except OutwardError as error:
-            self._refuse_for(error)
+            self.refuse_for(error)
             return
         if done:
             self._gathering = False
@@ -312,7 +319,7 @@ class Exchange:
 
     def on_response(self, head: ResponseHead, payload: bytes, *, done: bool, trailers: str) -> None:
         """The answer's head, with as much of its body as came along."""
-        if not head.encoded or self._scrubber is None:
+        if not head.encoded or (self._scrubber is None and self._capturing is None):
             self.pass_on(head, payload, done=done, trailers=trailers)
             return
         from outward.gateway.unpacking import (
@@ -335,6 +342,9 @@ class Exchange:
 
     def pass_on(self, head: ResponseHead | None, payload: bytes, *, done: bool, trailers: str) -> None:
         """Some of the answer to the client; ``head`` if it begins with that."""
+        if self._capturing is not None and not self._capturing.kept:
+            self._capturing.receive(head, payload, done=done)
+            return
         try:
             if head is not None:
                 self.client.answer(head, self._scrubber, payload, done=done, trailers=trailers)
@@ -361,6 +371,12 @@ class Exchange:
             # An early answer: the server does not want the rest of the body, and its connection is of no more use.
             upstream.close()
 
+    def pass_on_captured(self, head: ResponseHead, body: bytes, scrubber: Scrubber | None) -> None:
+        """All of the answer to the client; ``scrubber`` takes out what it brought."""
+        if scrubber is not None:
+            self._scrubber = scrubber if self._scrubber is None else self._scrubber.joined(scrubber)
+        self.pass_on(head, body, done=True, trailers="")
+
     @property
     def over(self) -> bool:
         """Whether it has come to its end, whatever that was."""
@@ -369,7 +385,8 @@ class Exchange:
     def on_upstream_error(self, error: UpstreamError) -> None:
         """The upstream connection failed or sent something that is not HTTP; it is closed by now."""
         upstream, self._upstream = self._upstream, None
-        if upstream is not None and not self._answering and self._attempt.again(upstream, error):
+        begun = self._answering or (self._capturing is not None and self._capturing.begun)
+        if upstream is not None and not begun and self._attempt.again(upstream, error):
             self._wait(recorded=True)
         else:
             self.failed(error)
@@ -391,7 +408,7 @@ class Exchange:
     def on_switching_protocols(self, head: ResponseHead) -> None:
         """The server accepts the WebSocket (RFC 6455 §4.2.2)."""
         try:
-            if not self._head.websocket or not self._request_done:
+            if not self._head.websocket or not self._request_done or self._capturing is not None:
                 raise UpstreamError("the server switched protocols unasked")
             check_answer(self._head, head)
             if self._scrubber is not None:
@@ -425,7 +442,8 @@ class Exchange:
 
     # -- refusals and ends
 
-    def _refuse_for(self, error: OutwardError) -> None:
+    def refuse_for(self, error: OutwardError) -> None:
+        """There is no answer; ``error`` tells why."""
         if isinstance(error, Leaked):
             self._record.secrets = (error.secret,)
         self._refuse(code_of(error), error.message, error.hint)
@@ -446,5 +464,7 @@ class Exchange:
     def _end(self, *, code: Code | None = None, error: str | None = None) -> None:
         if self._answering and not self._tunnel and code is None:
             self._record.body_out = self.client.answer_octets
+        if self._capturing is not None:
+            self._capturing.end()
         self._record.end(self._request, self._verdict, code=code, error=error)
         self._attempt.let_go(self.gateway.gathered)

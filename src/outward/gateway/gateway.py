@@ -104,6 +104,7 @@ class Gateway:
         settle()
         loop = asyncio.get_running_loop()
         self._sweeper = loop.call_later(SWEEP_EVERY, self._sweep)
+        await self.ruleset.store.prepare()
         return self
 
     async def __aexit__(self, *_: object) -> None:

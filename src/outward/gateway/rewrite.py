@@ -54,7 +54,7 @@ def request_lines(head: RequestHead, injector: Injector, forwarding: Forwarding 
     """
     out: list[str] = []
     removes, nominated = injector.removes, head.nominated
-    identity = injector.scrubber is not None or (forwarding is not None and forwarding.scrubs)
+    identity = injector.wants_identity or (forwarding is not None and forwarding.scrubs)
     swaps = injector.mentioned(head.text, head.authorization)
     cookies: list[str] = []
     for key, name, value in head.fields:

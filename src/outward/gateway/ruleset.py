@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Final
 
 from outward.core import Code, Request, canonical_path, canonical_query
 from outward.credentials.injector import Injector, find_leak
+from outward.credentials.personal import AgentStore
 from outward.gateway.denial import Refused
 from outward.gateway.upstream_proxy import ProxyChoice
 from outward.gateway.websocket import check_request
 
 if TYPE_CHECKING:
-    from outward.core import Verdict
+    from outward.core import Destination, Verdict
     from outward.credentials import CredentialStore
     from outward.gateway.http1 import RequestHead
     from outward.gateway.streams import ClientStream
@@ -35,6 +36,12 @@ class Ruleset:
         self.proxies: Final = ProxyChoice(policy, store)
         self._decider: Final = policy.decider
         self._injectors: Final = {destination: Injector(destination, store) for destination in policy.destinations}
+        # Where what is captured goes each agent has an injector of its own.
+        self._personal: Final = {
+            destination: dict[str, Injector]()
+            for destination in policy.destinations
+            if any(map(store.is_captured, self._injectors[destination].secrets))
+        }
         self._reads_headers: Final = any(rule.headers for d in policy.destinations for rule in d.rules)
 
     def canonical(self, client: ClientStream, head: RequestHead) -> Request:
@@ -48,23 +55,36 @@ class Ruleset:
         """What the policy decides (step 5)."""
         return self._decider.decide(request)
 
-    def admit(self, head: RequestHead, verdict: Verdict) -> Injector:
+    def agent_store(self, agent: str) -> AgentStore:
+        """The credentials as ``agent`` has them."""
+        return AgentStore(self.store, agent)
+
+    def _injector(self, destination: Destination, agent: str) -> Injector:
+        own = self._personal.get(destination)
+        if own is None:
+            return self._injectors[destination]
+        injector = own.get(agent)
+        if injector is None:
+            injector = own[agent] = Injector(destination, self.agent_store(agent))
+        return injector
+
+    def admit(self, head: RequestHead, verdict: Verdict, agent: str) -> Injector:
         """The injector of the destination that the verdict allows. Raises :class:`Refused` for what does not go on."""
         destination = verdict.destination
         if not verdict.allowed or destination is None:
             if verdict.code is Code.HOST_NOT_ALLOWED:
-                self._check_leaks(head, ())
+                self._check_leaks(head, (), agent)
             raise Refused(verdict.code or Code.DENIED_BY_RULE, "")
         if head.method == "TRACE":
             # An answer to TRACE is the request, with the credential that we put in (RFC 9110 §9.3.8).
             raise Refused(Code.METHOD_NOT_ALLOWED, "TRACE is never forwarded")
         if head.websocket:
             check_request(head)
-        injector = self._injectors[destination]
-        self._check_leaks(head, injector.secrets)
+        injector = self._injector(destination, agent)
+        self._check_leaks(head, injector.secrets, agent)
         return injector
 
-    def _check_leaks(self, head: RequestHead, bound: tuple[str, ...]) -> None:
-        secret = find_leak(self.store, head.text, head.authorization, bound)
+    def _check_leaks(self, head: RequestHead, bound: tuple[str, ...], agent: str) -> None:
+        secret = find_leak(self.store, head.text, head.authorization, bound, agent)
         if secret is not None:
             raise Leaked(secret)

@@ -53,6 +53,8 @@ class Parts:
     agents: list[Placed] = field(default_factory=list)
     destinations: list[Placed] = field(default_factory=list)
     references: list[Placed] = field(default_factory=list)  # names of secrets
+    shared: list[Placed] = field(default_factory=list)  # those of them that are the same for all agents
+    captures: list[Placed] = field(default_factory=list)  # names of secrets that answers bring
     warnings: list[str] = field(default_factory=list)
     registry_variables: dict[str, str] = field(default_factory=dict)
     proxies: list[Placed] = field(default_factory=list)  # what each file says about the way out as a whole
@@ -96,6 +98,11 @@ class Builder:
         return Placed(thing, value, self._reading)
 
     def _refer(self, name: str, value: Value) -> None:
+        self._refer_for_agent(name, value)
+        self._parts.shared.append(self._place(name, value))
+
+    def _refer_for_agent(self, name: str, value: Value) -> None:
+        """Each agent may have a value of its own there."""
         self._parts.references.append(self._place(name, value))
 
     def path(self, value: Value) -> Path:
@@ -125,6 +132,10 @@ class Builder:
             self._check_settings(source, settings)
         options = {option: value.get(option) for option in ("ttl", "expose", "placeholder")}
         spec = SecretSpec(name, source, argument, part=part, needs=tuple(needs), **options)
+        if source == "captured":
+            for option in options.keys() & value.data.keys():
+                message = f"{option!r} is not for what is captured, which has a value for each agent, and none before its log-in"
+                self._place(None, value.data[option]).problem(message)
         if source != "aws_sts":
             return [spec]
         for option in ("expose", "placeholder"):
@@ -198,6 +209,7 @@ class Builder:
             name = value.get("name", host)
             rules = tuple(_rules(name, value))
             self._check_matched(value, rules, settings["inject"])
+            self._refer_to_captures(value)
             yield Destination(name, host, port, scheme, rules, **settings)  # type: ignore[arg-type]
             if scheme == "http" and settings["inject"]:
                 self._parts.warnings.append(f"destination {name!r}: secrets go to http://{host} unencrypted")
@@ -278,7 +290,7 @@ class Builder:
         yield from found
 
     def _injections(self, value: Value) -> tuple[Injection, ...]:
-        return injections.build(value.get("inject", ()), self._refer, self._reading)
+        return injections.build(value.get("inject", ()), self._refer_for_agent, self._reading)
 
     def _check_matched(self, value: Value, rules: tuple[Rule, ...], given: tuple[Injection, ...]) -> None:
         """What a rule looks at is what is sent: not replaced afterwards."""
@@ -287,6 +299,18 @@ class Builder:
                 if injections.replaces(given, name):
                     problem = f"{rule.name!r} looks at the parameter {name!r}, which `inject` replaces"
                     self._place(None, value.data["inject"]).problem(problem)
+
+    def _refer_to_captures(self, value: Value) -> None:
+        for action in Action:
+            given = value.get(action.value, ())
+            for item in given if given != "connect" else ():
+                if not isinstance(item.data, dict) or "capture" not in item.data:
+                    continue
+                if action is Action.DENY:
+                    self._place(None, item.data["capture"]).problem("nothing is captured from what is denied")
+                for name in item.get("capture").values():
+                    self._refer_for_agent(name.data, name)
+                    self._parts.captures.append(self._place(name.data, name))
 
     def _certificate(self, value: Value | None) -> str | None:
         if value is None:
@@ -358,6 +382,7 @@ def _rule(name: str, action: Action, item: Value) -> Rule:
         item.get("path"),
         tuple((key, text.data) for key, text in item.get("query", {}).items()),
         tuple((key, text.data) for key, text in item.get("headers", {}).items()),
+        tuple((key, name.data) for key, name in item.get("capture", {}).items()),
     )
 
 

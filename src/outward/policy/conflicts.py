@@ -21,10 +21,14 @@ def find_conflicts(destinations: Sequence[Placed]) -> None:
 
     * Both would inject into one request. A file may repeat what a file that it uses says, word for word.
     * One host is both passed through and intercepted.
+    * An answer is captured by one rule, and another one that may cover the same request does not capture the same.
     * The same host, and one request would be delivered in two ways (``connect_to``, ``proxy``, ``ca``,
       ``client_certificate``, ``allow_private``).
     """
+    for placed in destinations:
+        _check_captures(placed, placed)
     for earlier, later in _overlapping(destinations):
+        _check_captures(earlier, later)
         one, two = earlier.thing, later.thing
         where = f"destination {one.name!r} ({earlier.reading.file}:{earlier.value.node.start.line})"
         if one.tls != two.tls:
@@ -35,6 +39,25 @@ def find_conflicts(destinations: Sequence[Placed]) -> None:
             later.problem(f"{pair[1].name!r} and {pair[0].name!r} of {where} would both inject into one request")
         elif one.host == two.host and _delivery(one) != _delivery(two) and (pair := _common(one, two)):
             later.problem(f"{pair[1].name!r} and {pair[0].name!r} of {where} would send one request in two ways")
+
+
+def _check_captures(earlier: Placed, later: Placed) -> None:
+    """A way around a capture would bring the real token into the sandbox. Paths are compared as careless servers read them."""
+    for two in later.thing.rules:
+        for one in earlier.thing.rules:
+            if (
+                one.capture != two.capture
+                and Action.DENY not in {one.action, two.action}
+                and _share_method(one, two)
+                and not separate(one, two)
+                and _wide_glob(one).meets(_wide_glob(two))
+            ):
+                catcher, other = (one, two) if one.capture else (two, one)
+                later.problem(
+                    f"{catcher.name!r} captures answers to requests that {other.name!r} covers as well",
+                    accepted="a narrower path or other methods there",
+                )
+                return
 
 
 def _delivery(destination: Destination) -> tuple[object, ...]:
@@ -89,6 +112,10 @@ def _common(one: Destination, two: Destination) -> tuple[Rule, Rule] | None:
 
 def _share_method(a: Rule, b: Rule) -> bool:
     return a.methods is None or b.methods is None or not a.methods.isdisjoint(b.methods)
+
+
+def _wide_glob(rule: Rule) -> Glob:
+    return Glob(folded_glob(rule.path or "/**"), wide=True)
 
 
 def _glob(rule: Rule) -> Glob:

@@ -236,7 +236,7 @@ def _merit(rule: Rule, destination: Destination) -> tuple[int, ...]:
 
 def _verdict(rule: Rule, destination: Destination) -> Verdict:
     applies = destination if rule.action is not Action.DENY else None
-    return Verdict(rule.action, rule.name, _CODE[rule.action], applies)
+    return Verdict(rule.action, rule.name, _CODE[rule.action], applies, rule.capture)
 
 
 def _door(destination: Destination) -> Verdict:

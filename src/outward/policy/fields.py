@@ -39,6 +39,10 @@ RULE: Final = ByKind(
                     "values that parameters must have",
                 ),
                 "headers": Field(Table(HEADER, Text("a value")), "values that headers must have"),
+                "capture": Field(
+                    Table(Text("the name of a field", r"[A-Za-z0-9_.\-]{1,64}"), NAME),
+                    "fields of the answer, and for each the `captured` secret that its value becomes",
+                ),
             },
         ),
     }

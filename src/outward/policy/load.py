@@ -157,6 +157,7 @@ class _Loader:
             if reference.thing not in self._parts.secret_names:
                 message = f"there is no secret {reference.thing!r}{nearest(reference.thing, secrets)}"
                 reference.problem(message, accepted=", ".join(secrets) or "a name under secrets")
+        self._check_captured({name for name, spec in secrets.items() if spec.source == "captured"})
         proxy = self._proxy()
         destinations = [_sent_through(proxy, placed) for placed in self._parts.destinations]
         find_conflicts(destinations)
@@ -174,6 +175,20 @@ class _Loader:
             warnings=tuple(dict.fromkeys(self._parts.warnings)),
             registry_variables=self._parts.registry_variables,
         )
+
+    def _check_captured(self, captured: set[str]) -> None:
+        """What log-ins bring belongs to one agent each, and nothing else may be overwritten by it."""
+        for placed in self._parts.captures:
+            if placed.thing in self._parts.secret_names and placed.thing not in captured:
+                placed.problem(
+                    f"the secret {placed.thing!r} has a source of its own",
+                    accepted=f"{placed.thing}: {{captured: true}}",
+                )
+        for placed in self._parts.shared:
+            if placed.thing in captured:
+                placed.problem(
+                    f"the secret {placed.thing!r} is captured, for each agent another: only `inject` takes it"
+                )
 
     def _proxy(self) -> Proxy | Literal["none"] | None:
         """The one proxy that the files agree on."""

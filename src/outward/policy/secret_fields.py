@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from outward.policy import texts
-from outward.policy.shapes import ByKind, Choice, Field, List, Number, Record, Table, Text
+from outward.policy.shapes import ByKind, Choice, Field, Flag, List, Number, Record, Table, Text
 
 NAME: Final = Text("a name of letters, digits, - _ .", r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}")
 VARIABLE: Final = Text("the name of an environment variable", r"[A-Za-z_][A-Za-z0-9_]*", private=True)
@@ -255,6 +255,9 @@ SOURCES: Final = {
     "github_app": Field(GITHUB_APP, "tokens of an installation of a GitHub App"),
     "aws_sts": Field(AWS_STS, "temporary credentials of an AWS role, three values"),
     "gcp_token": Field(GCP_TOKEN, "access tokens of a Google service account"),
+    "captured": Field(
+        Flag(only=True), "what a log-in inside the sandbox brings (`capture` of a rule), for each agent its own"
+    ),
 }
 
 SECRET: Final = Record(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outward.core import Code, Request
+from outward.core import Code, PolicyError, Request
 from outward.policy import Policy, load
 from outward.policy.load import PRESETS, preset_names
 from tests.support.changed import changed
@@ -41,8 +41,32 @@ def test_each_preset_loads_and_says_what_it_is_for(name):
     assert (PRESETS / f"{name}.yaml").read_text().startswith("# ")
 
 
+SUBSCRIPTIONS = {"claude-subscription": "claude-code", "codex-subscription": "codex"}
+"""Instead of the presets with a key."""
+
+
 def test_all_presets_that_do_not_share_a_host_load_together():
-    assert len(preset(*preset_names()).destinations) >= len(preset_names())
+    for left_out in (set(SUBSCRIPTIONS), set(SUBSCRIPTIONS.values())):
+        names = set(preset_names()) - left_out
+        assert len(preset(*names).destinations) >= len(names)
+
+
+def test_a_key_and_a_subscription_at_one_host_are_refused():
+    with pytest.raises(PolicyError):
+        preset("claude-subscription", "claude-code")
+
+
+TOKENS = {"access_token", "refresh_token", "id_token", "raw_key", "authorization_code"}
+
+
+@pytest.mark.parametrize("name", [*SUBSCRIPTIONS, "github-login"])
+def test_what_log_ins_bring_is_captured(name):
+    policy = preset(name)
+    captures = {field: secret for d in policy.destinations for rule in d.rules for field, secret in rule.capture}
+    assert {"access_token", "refresh_token"} <= captures.keys() & TOKENS
+    assert {policy.secrets[secret].source for secret in captures.values()} == {"captured"}
+    bound = {secret for d in policy.destinations for injection in d.inject for secret in injection.secrets}
+    assert bound | {"github-login"} >= set(captures.values()), "github-login is bound by the policy that uses it"
 
 
 ALLOWED = {
@@ -54,6 +78,17 @@ ALLOWED = {
         "GET https://api.anthropic.com/api/claude_code/policy_limits",
     ],
     "codex": ["GET https://api.openai.com/v1/responses", "POST https://api.openai.com/v1/responses"],
+    "claude-subscription": [
+        "POST https://api.anthropic.com/v1/messages?beta=true",
+        "POST https://platform.claude.com/v1/oauth/token",
+        "GET https://api.anthropic.com/api/oauth/profile",
+    ],
+    "codex-subscription": [
+        "POST https://auth.openai.com/oauth/token",
+        "POST https://auth.openai.com/api/accounts/deviceauth/usercode",
+        "POST https://chatgpt.com/backend-api/codex/responses",
+    ],
+    "github-login": ["POST https://github.com/login/device/code", "POST https://github.com/login/oauth/access_token"],
     "gemini-cli": [
         "POST https://generativelanguage.googleapis.com/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse",
         "POST https://generativelanguage.googleapis.com/v1beta/models/gemini-2.5-flash:generateContent",
@@ -78,6 +113,15 @@ REFUSED = {
         "POST https://api.anthropic.com/v1/messages/batches",
         "POST https://platform.claude.com/v1/oauth/token",
     ],
+    "claude-subscription": [
+        "GET https://platform.claude.com/oauth/authorize",
+        "POST https://api.anthropic.com/v1/files",
+    ],
+    "codex-subscription": [
+        "POST https://chatgpt.com/backend-api/conversation",
+        "POST https://auth.openai.com/api/accounts/login",
+    ],
+    "github-login": ["GET https://github.com/acme/web", "POST https://github.com/acme/web.git/git-receive-pack"],
     "codex": ["POST https://api.openai.com/v1/files", "GET https://chatgpt.com/backend-api/codex/models"],
     "gemini-cli": [
         "POST https://generativelanguage.googleapis.com/upload/v1beta/files",
@@ -141,7 +185,7 @@ def test_only_the_package_manager_that_is_used_is_asked(name):
 
 
 def test_no_preset_asks_for_private_addresses_or_passes_credentials():
-    for destination in preset(*preset_names()).destinations:
+    for destination in (each for name in preset_names() for each in preset(name).destinations):
         assert not destination.allow_private
         assert destination.client_credentials == "strip"
         assert destination.tls == "intercept"

@@ -25,11 +25,11 @@ class EncryptedFile:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path: Final = path
+        self.path: Final = path
 
     def public(self) -> Public | None:
         """What can be known without the key; ``None`` if there is no file."""
-        content = files.read(self._path)
+        content = files.read(self.path)
         if content is None:
             return None
         with self._named():
@@ -37,7 +37,7 @@ class EncryptedFile:
 
     def get(self, name: str, key_of: Callable[[Opening], Key]) -> bytes | None:
         """The value, or ``None`` if there is none of this name."""
-        content = files.read(self._path)
+        content = files.read(self.path)
         if content is None:
             return None
         with self._named():
@@ -47,10 +47,10 @@ class EncryptedFile:
 
     def change(self, key_of: Callable[[Opening], Key], *, name: str, value: bytes | None, moment: str) -> bool:
         """Sets a value, or takes it away (``None``): whether there was one. Raises :class:`HostError` if there is no file."""
-        with files.exclusive(self._path.parent):
-            content = files.read(self._path)
+        with files.exclusive(self.path.parent):
+            content = files.read(self.path)
             if content is None:
-                raise HostError(f"{self._path} is not there any more")
+                raise HostError(f"{self.path} is not there any more")
             public, values, key = self._opened(content, key_of)
             entries = dict(public.entries)
             known = entries.pop(name, None) is not None
@@ -60,26 +60,26 @@ class EncryptedFile:
                 values[name] = value
             elif not known:
                 return False
-            files.write(self._path, seal(replace(public, entries=entries), values, key))
+            files.write(self.path, seal(replace(public, entries=entries), values, key))
             return known
 
     def create(self, opening: Opening, key: Key) -> bool:
         """Makes the file, with nothing in it, unless there is one: whether it did."""
-        files.prepare(self._path.parent)
-        with files.exclusive(self._path.parent):
-            if files.read(self._path) is not None:
+        files.prepare(self.path.parent)
+        with files.exclusive(self.path.parent):
+            if files.read(self.path) is not None:
                 return False
-            files.write(self._path, seal(Public(opening), {}, key), replace=False)
+            files.write(self.path, seal(Public(opening), {}, key), replace=False)
             return True
 
     def rekey(self, key_of: Callable[[Opening], Key], opening: Opening, key: Key) -> None:
         """From now on ``key`` opens it, and what opened it before does not."""
-        with files.exclusive(self._path.parent):
-            content = files.read(self._path)
+        with files.exclusive(self.path.parent):
+            content = files.read(self.path)
             if content is None:
-                raise HostError(f"{self._path} is not there any more")
+                raise HostError(f"{self.path} is not there any more")
             public, values, _ = self._opened(content, key_of)
-            files.write(self._path, seal(replace(public, opening=opening), values, key))
+            files.write(self.path, seal(replace(public, opening=opening), values, key))
 
     def _opened(self, content: bytes, key_of: Callable[[Opening], Key]) -> tuple[Public, dict[str, bytes], Key]:
         with self._named():
@@ -94,6 +94,6 @@ class EncryptedFile:
             yield
         except Damaged as error:
             raise Damaged(
-                f"{self._path} is damaged: {error.message}",
+                f"{self.path} is damaged: {error.message}",
                 hint="Nothing was written. Put a copy in its place, or move it away and set the secrets again.",
             ) from None

@@ -101,13 +101,20 @@ def exclusive(directory: Path) -> Iterator[None]:
 @contextlib.asynccontextmanager
 async def turn(directory: Path, name: str) -> AsyncIterator[None]:
     """Waits until it is our turn with ``name``, of all tasks and processes; for as long as the others take."""
+    with await take_turn(directory, name):
+        yield
+
+
+async def take_turn(directory: Path, name: str) -> contextlib.ExitStack:
+    """The same, for a turn that ends somewhere else: with the stack."""
     import asyncio
 
     prepare(directory)
-    with _lock(directory / f"{_LOCK}-{sha256(name.encode()).hexdigest()[:16]}") as descriptor:
+    with contextlib.ExitStack() as stack:
+        descriptor = stack.enter_context(_lock(directory / f"{_LOCK}-{sha256(name.encode()).hexdigest()[:16]}"))
         while not _try(descriptor):  # noqa: ASYNC110 (who has it may be another process, which sets no event)
             await asyncio.sleep(_POLL)
-        yield
+        return stack.pop_all()
 
 
 @contextlib.contextmanager

@@ -41,6 +41,11 @@ _TROUBLE: Final = {
 }
 
 
+def is_installed() -> bool:
+    """Whether there can be a system keyring at all: the library that asks it is there."""
+    return importlib.util.find_spec("keyring") is not None
+
+
 class SystemKeyring:
     """The keyring of the caller's session, which ``environment`` leads to. Each call may take as long as a person."""
 
@@ -63,7 +68,7 @@ class SystemKeyring:
     async def _ask(self, **request: str) -> dict[str, Any]:
         import asyncio  # here: whoever has no such secret starts without it
 
-        if importlib.util.find_spec("keyring") is None:
+        if not is_installed():
             raise _again(_LIBRARY)
         try:
             process = await asyncio.create_subprocess_exec(
