@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from outward.agents.seeds import Seed, Seeding, plant
 from outward.core import HostError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,32 @@ LOG_INS: Final[dict[str, LogIn]] = {
         frozenset({("auth_mode",), ("last_refresh",), ("tokens", "account_id")}),
     ),
 }
+
+
+def remember(state: Path, agent: str, program: str, document: dict[str, Any]) -> None:
+    """Keeps a log-in's document, as it may be known inside, for all homes that ``agent`` gets. Raises :class:`HostError`."""
+    file = _kept(state, agent, program)
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        plant(file.parent, [Seed(file.name, lambda _: document)], Seeding("", {}))
+    except OSError as error:
+        raise HostError(f"cannot make {file.parent}: {error.strerror}") from error
+
+
+def bring_along(state: Path, agent: str, program: str, home: Path) -> None:
+    """Gives a home the log-in that was brought for it, unless it has one: that may be newer."""
+    log_in = LOG_INS.get(program)
+    if log_in is None or os.path.lexists(home / log_in.path):
+        return
+    try:
+        document = json.loads(_kept(state, agent, program).read_bytes())
+    except (OSError, ValueError):
+        return  # nobody has brought any
+    plant(home, [Seed(log_in.path, lambda _: document)], Seeding("", {}))
+
+
+def _kept(state: Path, agent: str, program: str) -> Path:
+    return state / "log-ins" / agent / f"{program}.json"
 
 
 def _at(document: object, path: tuple[str, ...]) -> Any:

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import click
 
-from outward.agents.logins import LOG_INS
-from outward.agents.seeds import Seed, Seeding, plant
+from outward.agents.logins import LOG_INS, remember
 from outward.cli.asking import with_store
 from outward.cli.home import state_directory
 from outward.core import HostError
@@ -28,8 +27,8 @@ from outward.policy.secret_fields import NAME
 def import_command(program: str, source: Path | None, agent: str | None) -> None:
     """Take the log-in of PROGRAM on this machine (~/.claude/.credentials.json, ~/.codex/auth.json) into its sandbox.
 
-    The tokens go into the local store; the sandbox's home gets the same file with placeholders. Needs the preset
-    claude-subscription or codex-subscription. From the first refresh inside, the log-in outside may be worth nothing:
+    The tokens go into the local store; the sandbox's home gets the same file with placeholders, unless it has one. Needs
+    the preset claude-subscription or codex-subscription. From the first refresh inside, the log-in outside may be worth nothing:
     services replace refresh tokens with each use.
     """
     import re
@@ -51,9 +50,7 @@ def import_command(program: str, source: Path | None, agent: str | None) -> None
         return await captured.keep(agent, tokens.items())
 
     stand_ins = with_store(LocalStore(environment), environment, keep)
-    home = state_directory() / "homes" / agent
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    plant(home, [Seed(log_in.path, lambda _: log_in.inside(document, stand_ins))], Seeding("", {}))
+    remember(state_directory(), agent, program, log_in.inside(document, stand_ins))
     for name in tokens:
         click.echo(f"{entry_of(agent, name)} is kept; the sandbox of {agent} has a placeholder")
     click.echo(f"in the policy: use: [{log_in.preset}]")

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from outward.agents import Seeding, home_of, managed_files, plant
+from outward.agents import Seeding, bring_along, home_of, managed_files, plant
 from outward.core import HostError
 from outward.credentials.local.place import opening_files
 from outward.isolation import bubblewrap, limits, system
@@ -136,6 +136,7 @@ def _home(options: Options, view: View, placeholders: Mapping[str, str]) -> Path
     except OSError as error:
         raise HostError(f"cannot make the agent's home {home}: {error.strerror}") from error
     plant(home, options.profile.seeds, Seeding(view.workspace, placeholders))
+    bring_along(options.state, options.agent, options.profile.name, home)
     return home
 
 
