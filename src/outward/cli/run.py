@@ -85,7 +85,7 @@ def command(
     proxies = caller_proxies(os.environ)
     if line := announcement(proxies, policy):
         _say(line)
-    _require_bubblewrap(backend or policy.sandbox.backend)
+    _require_sandbox(backend or policy.sandbox.backend)
     if not dry_run and any(spec.source in {"keyring", "oauth"} for spec in policy.secrets.values()):
         from outward.cli.asking import unlock_for  # here: few policies have such secrets, and starts must be quick
 
@@ -106,6 +106,7 @@ def command(
         timeout=min((limit for limit in (timeout, policy.sandbox.limits.time) if limit is not None), default=None),
         strict=strict,
         terminal=os.isatty(0) and os.isatty(1),
+        backend=backend or policy.sandbox.backend,
     )
     try:
         if dry_run:
@@ -125,11 +126,9 @@ def command(
     return outcome.status
 
 
-def _require_bubblewrap(backend: str) -> None:
+def _require_sandbox(backend: str) -> None:
     if backend == "none":
         raise HostError("nothing runs without a sandbox", hint="Leave --backend out, or use --backend bubblewrap.")
-    if backend != "bubblewrap":
-        raise HostError(f"the backend {backend} is not available in this version", hint="Use --backend bubblewrap.")
 
 
 def _say(line: str) -> None:

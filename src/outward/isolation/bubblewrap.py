@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from outward.isolation.operations import Operation
-    from outward.isolation.seccomp_table import Profile
+    from outward.isolation.launch import Launch
 
 OLDEST: Final = (0, 5)
 """The first version with ``--perms``."""
@@ -33,21 +32,6 @@ _CONTAINER: Final = (
     "(docker: --security-opt seccomp=unconfined --security-opt systempaths=unconfined)."
 )
 _INSTALL: Final = "Install bubblewrap with the system's package manager (package `bubblewrap`)."
-
-
-class Launch(NamedTuple):
-    """A command and all that it gets.
-
-    ``operations`` build the file system, in order. ``environment`` is the whole of it. ``directory`` is where the command
-    starts. ``terminal`` gives it standard input as its controlling terminal. ``seccomp`` is the profile of system calls.
-    """
-
-    command: tuple[str, ...]
-    operations: tuple[Operation, ...]
-    environment: dict[str, str]
-    directory: str
-    terminal: bool
-    seccomp: Profile = "default"
 
 
 class Bubblewrap(NamedTuple):

@@ -7,10 +7,7 @@ the rest of them. Whatever is dialled meanwhile waits in the listeners' queues.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from outward.cage import Cage
+from typing import Final, Protocol
 
 PIECES: Final = (
     # In the order in which they need each other. Each takes a few milliseconds more than those before it, the gateway's own
@@ -28,10 +25,18 @@ PIECES: Final = (
 )
 
 
-def load_gateway(cage: Cage) -> bool:
+class Running(Protocol):
+    """A sandbox, of which only this is asked."""
+
+    @property
+    def over(self) -> bool:
+        """Whether its command has ended and nothing that it sent waits to be taken."""
+
+
+def load_gateway(sandbox: Running) -> bool:
     """Whether it was loaded; otherwise the command ended before, and there is nothing to serve."""
     for piece in PIECES:
-        if cage.over:
+        if sandbox.over:
             return False
         import_module(piece)
     return True

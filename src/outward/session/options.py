@@ -17,6 +17,7 @@ class Options(NamedTuple):
     """``agent`` is the identity in the policy and the journal, and names the home. ``environment``, ``proxies`` and ``home``
     are the caller's. ``state`` is the state directory; ``config`` is where the user's policy lives. ``timeout`` is in seconds.
     ``terminal`` says that standard input and output are a terminal, which the command then gets one of its own for.
+    ``backend`` is a name in the policy's words, ``image`` what it shows in place of the host's programs.
     ``strict`` refuses to run where a limit cannot be held.
     """
 
@@ -34,3 +35,5 @@ class Options(NamedTuple):
     timeout: float | None
     terminal: bool
     strict: bool = False
+    backend: str = "bubblewrap"
+    image: str | None = None

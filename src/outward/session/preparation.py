@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from outward.agents import Seeding, bring_along, home_of, managed_files, plant
+from outward.backends import Place, find
 from outward.core import HostError
 from outward.credentials.local.place import opening_files
-from outward.isolation import bubblewrap, limits, system
+from outward.isolation import system
+from outward.isolation.launch import Launch
 from outward.isolation.operations import Absent, Bind, File, Hide, Layered, Symlink
 from outward.pki import trust_files
 from outward.session import environment
@@ -18,8 +20,8 @@ from outward.workspace import Masked, Wanted, plan
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from outward.isolation.bubblewrap import Bubblewrap, Launch
-    from outward.isolation.limits import Holding
+    from outward.backends import Backend
+    from outward.core import Limits
     from outward.isolation.operations import Operation
     from outward.pki import Authority
     from outward.session.options import Options
@@ -39,12 +41,12 @@ class CommandUnavailable(HostError):
 
 class Preparation(NamedTuple):
     """All that a session needs to start. ``masked`` is there in review mode: what a layer over the workspace leaves out.
-    ``holding`` is how it is held to its limits."""
+    ``limits`` are what it is held to."""
 
-    bubblewrap: Bubblewrap
+    backend: Backend
     launch: Launch
     masked: Masked | None
-    holding: Holding
+    limits: Limits
 
     def describe(self) -> Iterator[str]:
         """The steps, one line each, in order."""
@@ -52,10 +54,10 @@ class Preparation(NamedTuple):
             yield operation.describe()
         for name, value in sorted(self.launch.environment.items()):
             yield f"{'variable':<11}{name}={value}"
-        for limit, value in asdict(self.holding.limits).items():
+        for limit, value in asdict(self.limits).items():
             if value is not None:
                 yield f"{'limit':<11}{limit} {value:g}"
-        yield f"{'seccomp':<11}{self.launch.seccomp}"
+        yield from self.backend.describe(self.launch)
         yield f"{'start in':<11}{self.launch.directory}"
         yield f"{'run':<11}{' '.join(self.launch.command)}"
 
@@ -66,23 +68,24 @@ def prepare(options: Options, authority: Authority, placeholders: Mapping[str, s
     Raises :class:`HostError` for whatever this machine, or the layout of its files, does not allow;
     :class:`CommandUnavailable` where the command is not in view.
     """
-    tool = bubblewrap.find(options.state / "bubblewrap")
-    view = plan(_wanted(options))
-    _require(options.command[0], view)
-    holding = limits.plan(options.policy.sandbox.limits)
-    _strict(options, holding)
+    limits = options.policy.sandbox.limits
+    backend = find(options.backend, Place(options.state, options.environment, options.image, limits))
+    view = plan(_wanted(options, backend))
+    if backend.programs is not None:
+        _require(options.command[0], view)
+    _strict(options, backend)
     empties = system.Empties(options.state / "view")
     empties.make()
     home = _home(options, view, placeholders)
     masked = _masked(view) if options.mode == "review" else None
     operations = (
-        *system.base(empties, str(home), in_memory=holding.in_memory if tool.sizes else None),
+        *backend.system(empties, str(home)),
         *system.trust(trust_files(system.BUNDLE), str(authority.bundle_file), str(authority.certificate_file)),
         *_managed(options),
         *_show(view, empties, masked),
         *system.last(),
     )
-    launch = bubblewrap.Launch(
+    launch = Launch(
         command=options.command,
         operations=operations,
         environment=environment.build(options, view, placeholders),
@@ -90,10 +93,10 @@ def prepare(options: Options, authority: Authority, placeholders: Mapping[str, s
         terminal=options.terminal,
         seccomp=options.policy.sandbox.seccomp,
     )
-    return Preparation(tool, launch, masked, holding)
+    return Preparation(backend, launch, masked, limits)
 
 
-def _wanted(options: Options) -> Wanted:
+def _wanted(options: Options, backend: Backend) -> Wanted:
     policy = options.policy
     secret_files = (Path(str(spec.argument)) for spec in policy.secrets.values() if spec.source == "file")
     return Wanted(
@@ -101,12 +104,12 @@ def _wanted(options: Options) -> Wanted:
         mode=options.mode,
         home=options.home,
         search_path=options.environment.get("PATH", ""),
-        system=system.VISIBLE,
+        system=backend.programs or (),
         hide=policy.workspace.hide,
         show=policy.workspace.show,
         read=policy.sandbox.read,
         write=policy.sandbox.write,
-        tools=policy.sandbox.tools,
+        tools=policy.sandbox.tools if backend.programs is not None else "system",  # an image brings its own
         concealed=(
             options.state,
             options.config,
@@ -166,10 +169,10 @@ def _show(view: View, empties: system.Empties, masked: Masked | None) -> Iterato
             yield Hide(hidden.path, empties.directory if hidden.directory else empties.file)
 
 
-def _strict(options: Options, holding: Holding) -> None:
+def _strict(options: Options, backend: Backend) -> None:
     """Refuses where a limit would not hold as it was meant, if that is what the person wants."""
-    if options.strict and holding.shortfalls:
+    if options.strict and backend.shortfalls:
         raise HostError(
-            "--strict: " + "\n".join(map(str, holding.shortfalls)),
+            "--strict: " + "\n".join(map(str, backend.shortfalls)),
             hint="Without --strict it runs, and says the same.",
         )

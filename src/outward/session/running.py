@@ -7,16 +7,13 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from outward.audit import Journal, new_session
-from outward.cage import Cage, Command
+from outward.backends import Spec
 from outward.core import HostError
 from outward.core.summary import Summary
 from outward.credentials import CredentialStore
-from outward.isolation import seccomp
-from outward.isolation.bubblewrap import probe
 from outward.pki import Authority
 from outward.session.loading import load_gateway
 from outward.session.preparation import Preparation, prepare
-from outward.session.report import Report
 from outward.session.signals import held
 
 LAYERS: Final = "layers"
@@ -62,48 +59,33 @@ def run(options: Options, note: Callable[[str], None]) -> Outcome:
     """
     session = new_session()
     parts = assemble(options)
-    for shortfall in parts.preparation.holding.shortfalls:
+    for shortfall in parts.preparation.backend.shortfalls:
         note(str(shortfall))
     with ExitStack() as stack:
         stack.enter_context(held())
         journal = stack.enter_context(Journal.open(options.state / "journal", session=session))
         terminal = _terminal(options, stack)
-        status, theirs = os.pipe()
-        stack.callback(os.close, status)
-        hold = stack.enter_context(parts.preparation.holding.open())
         layer = _layer(options, parts.preparation, session, stack)
-        command = _command(parts.preparation, terminal, theirs, stack)
-        if layer is not None:
-            command = command._replace(prepare=layer.mount)
+        backend = parts.preparation.backend
         # Forks: before there is an event loop, and from the thread that stays until the end.
-        cage = stack.enter_context(Cage.open(command))
-        os.close(theirs)
-        hold(cage.pid)
-        cage.release()
+        spec = Spec(parts.preparation.launch, session, _stdio(terminal), layer)
+        sandbox = stack.enter_context(backend.launch(spec))
 
         # A terminal has to be served, whatever the command does.
-        if load_gateway(cage) or terminal is not None:
+        if load_gateway(sandbox) or terminal is not None:
             from outward.session.serving import serve  # here: see load_gateway
 
-            code, summary = serve(options, parts, journal, cage, status, terminal)
+            code, summary = serve(options, parts, journal, sandbox, terminal)
         else:
-            code, summary = _over(cage, status), Summary()
+            code, summary = sandbox.wait(), Summary()
         changed = layer is not None and not layer.empty
     if code is None:
-        probe(parts.preparation.bubblewrap)
+        backend.probe()
         raise HostError(
             "the sandbox could not be built, so nothing was run",
-            hint="bubblewrap's message is above; `outward run --dry-run` shows the steps.",
+            hint=f"The message of {backend.name} is above; `outward run --dry-run` shows the steps.",
         )
     return Outcome(code, session, summary, changed)
-
-
-def _over(cage: Cage, status: int) -> int | None:
-    """The exit status of a command that has ended; nothing where it was never started."""
-    cage.wait()
-    report = Report(status)
-    report.read()
-    return report.exit_status
 
 
 def _layer(options: Options, preparation: Preparation, session: str, stack: ExitStack) -> Layer | None:
@@ -127,31 +109,7 @@ def _terminal(options: Options, stack: ExitStack) -> Terminal | None:
     return stack.enter_context(Terminal(0, 1))
 
 
-def _command(preparation: Preparation, terminal: Terminal | None, status: int, stack: ExitStack) -> Command:
-    tool = preparation.bubblewrap
-    held: list[int] = []
-
-    def hold(content: bytes) -> int:
-        held.append(_memory_file(content, stack))
-        return held[-1]
-
-    text = tool.arguments(
-        preparation.launch, seccomp=hold(seccomp.program(preparation.launch.seccomp)), status=status, hold=hold
-    )
-    arguments = hold(text)
-    inner = terminal.inner if terminal is not None else None
-    return Command(
-        argv=tool.argv(preparation.launch, arguments),
-        stdio=(0, 1, 2) if inner is None else (inner, inner, inner if os.isatty(2) else 2),
-        inherit=(*held, status),
-    )
-
-
-def _memory_file(content: bytes, stack: ExitStack) -> int:
-    """A descriptor to read ``content`` from."""
-    descriptor = os.memfd_create("outward")
-    stack.callback(os.close, descriptor)
-    with open(descriptor, "wb", closefd=False) as file:
-        file.write(content)
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    return descriptor
+def _stdio(terminal: Terminal | None) -> tuple[int, int, int]:
+    if terminal is None:
+        return (0, 1, 2)
+    return (terminal.inner, terminal.inner, terminal.inner if os.isatty(2) else 2)

@@ -16,7 +16,8 @@ from outward.session.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from outward.audit import Journal
-    from outward.cage import Cage, Sockets
+    from outward.backends import Sandbox
+    from outward.cage import Sockets
     from outward.core.summary import Summary
     from outward.session.options import Options
     from outward.session.running import Parts
@@ -24,16 +25,16 @@ if TYPE_CHECKING:
 
 
 def serve(
-    options: Options, parts: Parts, journal: Journal, cage: Cage, status: int, terminal: Terminal | None
+    options: Options, parts: Parts, journal: Journal, sandbox: Sandbox, terminal: Terminal | None
 ) -> tuple[int | None, Summary]:
-    """Serves the cage until its command ends: its exit status, and what the gateway has counted.
+    """Serves the sandbox until its command ends: its exit status, and what the gateway has counted.
 
     The status is ``None`` when the sandbox could not be built.
     """
     conceal()
     gateway = Gateway(policy=options.policy, store=parts.store, authority=parts.authority, journal=journal)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        code = runner.run(_serve(gateway, cage, status, terminal, options))
+        code = runner.run(_serve(gateway, sandbox, terminal, options))
     return code, gateway.summary
 
 
@@ -53,11 +54,11 @@ def attend(gateway: Gateway, sockets: Sockets, agent: str) -> None:
             gateway.listen_on(sock, DnsFront(resolver))
 
 
-async def _serve(gateway: Gateway, cage: Cage, status: int, terminal: Terminal | None, options: Options) -> int | None:
+async def _serve(gateway: Gateway, sandbox: Sandbox, terminal: Terminal | None, options: Options) -> int | None:
     async with gateway:
-        attend(gateway, cage.sockets.duplicate(), options.agent)
+        attend(gateway, sandbox.sockets.duplicate(), options.agent)
         resize = terminal.resize if terminal is not None else None
-        with Supervisor(cage, status, timeout=options.timeout, resize=resize) as supervisor:
+        with Supervisor(sandbox, timeout=options.timeout, resize=resize) as supervisor:
             if terminal is not None:
                 terminal.connect(asyncio.get_running_loop())
             with let_through():

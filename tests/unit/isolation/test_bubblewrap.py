@@ -7,7 +7,8 @@ import pytest
 
 from outward.core import HostError
 from outward.isolation import bubblewrap, system
-from outward.isolation.bubblewrap import Bubblewrap, Launch
+from outward.isolation.bubblewrap import Bubblewrap
+from outward.isolation.launch import Launch
 from outward.isolation.operations import Bind, Directory, File, Fresh, Hide, Kernel, Seal, Symlink
 
 TOOL = Bubblewrap("/usr/bin/bwrap", "/usr/bin/setsid", disable_userns=True)

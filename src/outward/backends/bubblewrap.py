@@ -1,0 +1,163 @@
+"""The process sandbox: a cage whose child becomes bubblewrap."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from outward.backends.protocol import Capabilities
+from outward.backends.report import Report
+from outward.cage import Cage, Command
+from outward.isolation import bubblewrap, limits, seccomp, system
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from outward.backends.protocol import Place, Spec
+    from outward.cage import Sockets
+    from outward.core import Shortfall
+    from outward.isolation.launch import Launch
+    from outward.isolation.limits import Holding
+    from outward.isolation.operations import Operation
+    from outward.isolation.system import Empties
+
+
+def find(place: Place) -> Bubblewrap:
+    """The backend. Raises :class:`HostError` where bubblewrap is missing or too old."""
+    return Bubblewrap(bubblewrap.find(place.state / "bubblewrap"), limits.plan(place.limits))
+
+
+class Bubblewrap:
+    """Bubblewrap in a cage of its own."""
+
+    name: Final = "bubblewrap"
+    programs: Final = system.VISIBLE
+
+    def __init__(self, tool: bubblewrap.Bubblewrap, holding: Holding) -> None:
+        self._tool: Final = tool
+        self._holding: Final = holding
+
+    @property
+    def shortfalls(self) -> tuple[Shortfall, ...]:
+        """See :class:`~outward.backends.protocol.Backend`."""
+        return self._holding.shortfalls
+
+    def probe(self) -> Capabilities:
+        """See :class:`~outward.backends.protocol.Backend`."""
+        bubblewrap.probe(self._tool)
+        return Capabilities(self._tool.path)
+
+    def system(self, empties: Empties, home: str) -> Iterable[Operation]:
+        """All that the host has."""
+        return system.base(empties, home, in_memory=self._holding.in_memory if self._tool.sizes else None)
+
+    def describe(self, launch: Launch) -> Iterator[str]:
+        """Nothing that the operations do not say."""
+        yield f"{'seccomp':<11}{launch.seccomp}"
+
+    @contextmanager
+    def launch(self, spec: Spec) -> Iterator[BubblewrapSandbox]:
+        """See :class:`~outward.backends.protocol.Backend`."""
+        with ExitStack() as stack:
+            status, theirs = os.pipe()
+            stack.callback(os.close, status)
+            hold = stack.enter_context(self._holding.open())
+            try:
+                cage = stack.enter_context(Cage.open(self._command(spec, theirs, stack)))
+            finally:
+                os.close(theirs)
+            hold(cage.pid)
+            cage.release()
+            process = os.pidfd_open(cage.pid)
+            stack.callback(os.close, process)
+            yield BubblewrapSandbox(cage, process, status)
+
+    def _command(self, spec: Spec, status: int, stack: ExitStack) -> Command:
+        held: list[int] = []
+
+        def hold(content: bytes) -> int:
+            held.append(_memory_file(content, stack))
+            return held[-1]
+
+        launch = spec.launch
+        text = self._tool.arguments(launch, seccomp=hold(seccomp.program(launch.seccomp)), status=status, hold=hold)
+        arguments = hold(text)
+        return Command(
+            argv=self._tool.argv(launch, arguments),
+            stdio=spec.stdio,
+            inherit=(*held, status),
+            prepare=spec.layer.mount if spec.layer is not None else None,
+        )
+
+
+class BubblewrapSandbox:
+    """A command in bubblewrap. ``process`` is a pidfd of the launcher, ``status`` where it reports."""
+
+    def __init__(self, cage: Cage, process: int, status: int) -> None:
+        self._cage: Final = cage
+        self._process: Final = process
+        self._report: Final = Report(status)
+
+    @property
+    def sockets(self) -> Sockets:
+        """See :class:`~outward.backends.protocol.Sandbox`, as for all of these."""
+        return self._cage.sockets
+
+    @property
+    def over(self) -> bool:
+        """The launcher is the last to end."""
+        return self._cage.over
+
+    def fileno(self) -> int:
+        """The launcher's."""
+        return self._process
+
+    def signal(self, number: int) -> bool:
+        """The launcher and the sandbox's init are in other process groups."""
+        command = self._command()
+        if command is None:
+            return False
+        with suppress(ProcessLookupError):
+            os.killpg(command, number)
+        return True
+
+    def kill(self) -> None:
+        """The kernel kills all of a process namespace with its init, and that with bubblewrap."""
+        with suppress(ProcessLookupError):
+            os.kill(self._cage.pid, signal.SIGKILL)
+
+    def wait(self) -> int | None:
+        """What bubblewrap reported."""
+        self._cage.wait()
+        self._report.read()
+        return self._report.exit_status
+
+    def _command(self) -> int | None:
+        """The command's process id: the first child of the sandbox's init, once it leads a session of its own."""
+        self._report.read()
+        init = self._report.init
+        try:
+            children = Path(f"/proc/{init}/task/{init}/children").read_text().split()
+        except OSError:
+            return None
+        return next((pid for pid in map(int, children[:1]) if _leads_session(pid)), None)
+
+
+def _leads_session(pid: int) -> bool:
+    try:
+        return os.getsid(pid) == pid
+    except ProcessLookupError:
+        return False
+
+
+def _memory_file(content: bytes, stack: ExitStack) -> int:
+    """A descriptor to read ``content`` from."""
+    descriptor = os.memfd_create("outward")
+    stack.callback(os.close, descriptor)
+    with open(descriptor, "wb", closefd=False) as file:
+        file.write(content)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor
