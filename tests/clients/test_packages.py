@@ -90,11 +90,11 @@ def tarball(files: dict[str, str]) -> bytes:
     return out.getvalue()
 
 
-def registry() -> Application:
+def registry(host: str = HOST) -> Application:
     """A simple index (PEP 503), an npm and a cargo registry in one; takes what is published with PUT."""
     packed, crate = tarball(PACKAGE), tarball(CRATE)
     digest = base64.b64encode(hashlib.sha512(packed).digest()).decode()
-    dist = {"tarball": f"https://{HOST}/greeting/-/greeting-1.0.0.tgz", "integrity": f"sha512-{digest}"}
+    dist = {"tarball": f"https://{host}/greeting/-/greeting-1.0.0.tgz", "integrity": f"sha512-{digest}"}
     version = {"name": "greeting", "version": "1.0.0", "dist": dist}
     document = {"name": "greeting", "dist-tags": {"latest": "1.0.0"}, "versions": {"1.0.0": version}}
     line = {"name": "greeting", "vers": "1.0.0", "deps": [], "features": {}, "yanked": False}
@@ -105,7 +105,7 @@ def registry() -> Application:
         "/files/greeting-1.0-py3-none-any.whl": (wheel(), "application/octet-stream"),
         "/greeting": (json.dumps(document).encode(), "application/json"),
         "/greeting/-/greeting-1.0.0.tgz": (packed, "application/octet-stream"),
-        "/index/config.json": (json.dumps({"dl": f"https://{HOST}/crates"}).encode(), "application/json"),
+        "/index/config.json": (json.dumps({"dl": f"https://{host}/crates"}).encode(), "application/json"),
         "/index/gr/ee/greeting": (json.dumps(line).encode(), "text/plain"),
         "/crates/greeting/1.0.0/download": (crate, "application/octet-stream"),
     }

@@ -12,6 +12,7 @@ import re
 import subprocess
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from http.client import HTTPConnection
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qsl, quote, unquote
 
@@ -173,6 +174,14 @@ class Aws:
         self._port = next(
             int(match[1]) for line in self._process.stderr if (match := re.search(r"http://127\.0\.0\.1:(\d+)", line))
         )
+
+    def create_bucket(self, host: str) -> None:
+        """Asked of moto itself, by whoever sets things up."""
+        connection = HTTPConnection("127.0.0.1", self._port, timeout=20)
+        where = "<CreateBucketConfiguration><LocationConstraint>eu-central-1</LocationConstraint></CreateBucketConfiguration>"
+        connection.request("PUT", "/", where, {"host": host})
+        assert connection.getresponse().status == 200
+        connection.close()
 
     def close(self) -> None:
         self._process.terminate()
