@@ -16,7 +16,7 @@ else:
     from backports import zstd
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 def raw_deflate(data: bytes) -> bytes:
@@ -33,6 +33,22 @@ ENCODERS: dict[str, Callable[[bytes], bytes]] = {
     "zstd": zstd.compress,
 }
 """By name; what follows a space in it does not belong to the coding's."""
+
+
+def inflated(data: bytes) -> Iterator[bytes]:
+    """What ``data`` stands for, in each coding in which it is anything."""
+    attempts: list[Callable[[bytes], bytes]] = [
+        zlib.decompressobj(16 + zlib.MAX_WBITS).decompress,
+        zlib.decompressobj().decompress,
+        zlib.decompressobj(-zlib.MAX_WBITS).decompress,
+        brotli.decompress,
+        zstd.ZstdDecompressor().decompress,
+    ]
+    for attempt in attempts:
+        try:
+            yield attempt(data)
+        except (zlib.error, brotli.error, zstd.ZstdError):
+            continue
 
 
 def flusher(coding: str) -> Callable[[bytes], bytes]:

@@ -16,14 +16,15 @@ LONGEST: Final = 12
 _SHORT: Final = b"/\"'\\"
 """Characters that a backslash alone may escape."""
 
+_OPENERS: Final = b"%\\&"
+"""What escapes begin with."""
+
 _NAMED: Final = {0x22: b"quot", 0x26: b"amp", 0x27: b"apos", 0x3C: b"lt", 0x3E: b"gt"}
 _CODES: Final = {name: code for code, name in _NAMED.items()}
 
 _HEX: Final = rb"[0-9a-fA-F]"
-_TOKEN: Final = re.compile(
-    rb"%(?:25){0,2}(HH)|\\{1,4}(?:u00|x)(HH)|&#[xX]0{0,4}(HH);|&#0{0,4}([0-9]{2,3});|&(quot|amp|apos|lt|gt);|\\{1,4}([/\"'])".replace(
-        b"HH", _HEX * 2
-    )
+_ENTITY: Final = re.compile(
+    rb"&(?:#[xX]0{0,4}(HH)|#0{0,4}([0-9]{2,3})|(quot|amp|apos|lt|gt));".replace(b"HH", _HEX * 2)
 )
 _PARTIAL: Final = re.compile(
     rb"(?:%(?:25){0,2}H?|\\{1,4}(?:u0{0,2}|u00H|xH?)?|&(?:#[xX]?H{0,6}|[a-z]{0,4}))\Z".replace(b"H", _HEX)
@@ -43,7 +44,7 @@ def _spellings(octet: int, *, space: bool) -> bytes:
     if octet in _NAMED:
         choices.append(b"&" + _NAMED[octet] + b";")
     if space and octet == 0x20:
-        choices.append(rb"\+")
+        choices.append(rb"\+|%(?:25){0,2}2[bB]")  # as forms have it, and that escaped once more
     choices.append(re.escape(bytes([octet])))  # last: an escape that begins with the character itself goes as a whole
     return b"(?:" + b"|".join(choices) + b")"
 
@@ -73,10 +74,12 @@ class Signs:
     a key's.
     """
 
-    __slots__ = ("_signs", "pluses")
+    __slots__ = ("_signs",)
 
     def __init__(self, octets: frozenset[int]) -> None:
         """``octets`` are the characters of the needles that may be escaped."""
+        if 0x20 in octets:
+            octets |= {0x2B}
         high = sorted({octet >> 4 for octet in octets})
         digits = b"|".join(
             _digit(nibble)
@@ -96,8 +99,7 @@ class Signs:
                 signs[b"\\" + bytes([octet])] = b""
             for octet in octets.intersection(_NAMED):
                 signs[b"&" + _NAMED[octet] + b";"] = b""
-        self.pluses: Final = 0x20 in octets
-        if self.pluses:
+        if 0x20 in octets:
             signs[b"+"] = b""
         self._signs: Final[dict[bytes, list[_Sign]]] = {}  # by their first octet
         for sign, closer in signs.items():
@@ -120,20 +122,55 @@ def cut_off(data: bytes) -> int:
     return len(cut[0]) if cut is not None else 0
 
 
-def unescaped(data: bytes) -> tuple[bytes, list[int]]:
-    """``data`` without its escapes, and for each octet where its spelling begins; an escape that is cut off is left out."""
-    end = len(data) - cut_off(data)
-    out, starts, position = bytearray(), list[int](), 0
-    for token in _TOKEN.finditer(data, 0, end):
-        out += data[position : token.start()]
-        starts.extend(range(position, token.start()))
-        text = token[token.lastindex or 0]
-        kind = token.lastindex
-        code = int(text) if kind == 4 else _CODES[text] if kind == 5 else text[0] if kind == 6 else int(text, 16)
-        out.append(code & 0xFF)
-        starts.append(token.start())
-        position = token.end()
-    out += data[position:end]
-    starts.extend(range(position, end))
-    starts.append(end)
-    return bytes(out), starts
+def may_go_on(needle: bytes, only: bytes | None, text: bytes, start: int) -> bool:
+    """Whether ``needle`` may begin at ``start`` in some mixture of spellings, and go on after the end of ``text``.
+
+    One text may stand for several: ``%2541`` for ``A`` that was escaped twice, and for ``%41`` that was escaped once.
+    """
+    ways, known = [(0, start)], set[tuple[int, int]]()
+    while ways:
+        way = ways.pop()
+        known.add(way)
+        at, position = way
+        if at == len(needle):
+            continue
+        if position == len(text):
+            return True
+        octet, found = needle[at], text[position]
+        ends = [position + 1] if found == octet or (found == 0x2B and octet == 0x20) else []
+        if found in _OPENERS and (only is None or octet in only):
+            if _PARTIAL.match(text, position):
+                return True
+            ends += _ends_of_escapes(octet, text, position)
+        ways += [(at + 1, end) for end in ends if (at + 1, end) not in known]
+    return False
+
+
+def _ends_of_escapes(octet: int, text: bytes, position: int) -> list[int]:
+    """Where escapes end that begin at ``position`` and stand for this character."""
+    code, ends, at = b"%02x" % octet, list[int](), position
+    if text[at] == 0x25:
+        at += 1
+        for _ in range(3):
+            if text[at : at + 2].lower() == code or (octet == 0x20 and text[at : at + 2].lower() == b"2b"):
+                ends.append(at + 2)
+            if text[at : at + 2] != b"25":
+                break
+            at += 2
+    elif text[at] == 0x5C:
+        for _ in range(4):
+            if text[at : at + 1] != b"\\":
+                break
+            at += 1
+            rest = text[at : at + 5].lower()
+            if rest == b"u00" + code:
+                ends.append(at + 5)
+            elif rest[:3] == b"x" + code:
+                ends.append(at + 3)
+            elif octet in _SHORT and text[at : at + 1] == bytes([octet]):
+                ends.append(at + 1)
+    elif (entity := _ENTITY.match(text, position)) is not None:
+        digits, number, name = entity.groups()
+        if octet == (int(digits, 16) if digits else int(number) if number else _CODES[name]):
+            ends.append(entity.end())
+    return ends

@@ -6,19 +6,21 @@ destination, so it can never be wider than enforcement.
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol
+from urllib.parse import quote
 
 from outward.core.canonical import folded_name
 from outward.credentials.captured import entry_of
 from outward.credentials.forms import basic, body, cookie, header, placeholder, query
 from outward.credentials.forms.header import header_text
-from outward.credentials.scrub import Scrubber
+from outward.credentials.scrub import Scrubber, in_base64
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from outward.core import Destination, Injection, Secret
     from outward.credentials.forms.signing import Signed, Signer, Signing, Unsigned
@@ -145,11 +147,22 @@ class Injector:
         for secret in values.values():
             header_text(secret)  # whatever the form: a value that cannot stand in a header is refused now
         if self._redact:
-            store = self._store
-            self._scrubber = Scrubber((s.reveal(), store.stand_ins(n)[0].encode("latin-1")) for n, s in values.items())
+            self._scrubber = self._new_scrubber(values)
         self._values, self._rendered = values, True
         self._look_for_stand_ins()
         self._tables.clear()
+
+    def _new_scrubber(self, values: Mapping[str, Secret]) -> Scrubber:
+        """Of the values, and of what goes out instead of them: escaped in queries and bodies, in base64 in Basic."""
+        fake = self._store.stand_ins
+        real = {name: (secret.reveal(), fake(name)[0].encode("latin-1")) for name, secret in values.items()}
+        pairs = [*real.values(), *((_in_json(value), _in_json(stand_in)) for value, stand_in in real.values())]
+        written = [(_quoted(value), _quoted(stand_in)) for value, stand_in in real.values()]
+        for injection in self._injections:
+            if injection.form == "basic" or "basic" in injection.places:
+                for name in injection.secrets:
+                    written.extend(in_base64(*real[name]))
+        return Scrubber(dict(pairs).items(), dict(written).items())
 
     @property
     def wants_identity(self) -> bool:
@@ -226,6 +239,14 @@ def _signer(injection: Injection) -> Signer:
     from outward.credentials.forms.oauth1 import OAuth1  # here: likewise
 
     return OAuth1(injection)
+
+
+def _quoted(value: bytes) -> bytes:
+    return quote(value, safe="").encode("ascii")
+
+
+def _in_json(value: bytes) -> bytes:
+    return json.dumps(value.decode("utf-8", "replace"))[1:-1].encode("ascii")
 
 
 def _places(injections: Sequence[Injection]) -> dict[str, frozenset[str]]:

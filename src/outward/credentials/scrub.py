@@ -2,7 +2,7 @@
 
 A server may echo what we injected. The values of a destination are looked for in plain, in hex, in base64, where they may
 stand at any of the three alignments of a longer encoded text (``Basic`` credentials, data URLs), and with any of their
-characters escaped (:mod:`.escapes`).
+characters escaped (:mod:`.escapes`). What an injection has encoded itself is looked for encoded once more.
 """
 
 from __future__ import annotations
@@ -26,18 +26,28 @@ _BASE64_ESCAPED: Final = b"+/="
 """What is not a letter or digit in base64, and may be escaped in a URL or in JSON."""
 
 
-def _encoded_forms(value: bytes, stand_in: bytes) -> Iterable[tuple[bytes, bytes]]:
-    """Pairs of what is certain of ``value`` inside base64, at each alignment, or in hex, and the same cut of ``stand_in``.
+def in_base64(value: bytes, stand_in: bytes) -> Iterable[tuple[bytes, bytes]]:
+    """Pairs of what is certain of ``value`` inside base64, at each alignment, and the same cut of ``stand_in``.
 
-    The sextets that are shared with neighbours are left out. Both must have the same length.
+    The sextets that are shared with neighbours are left out.
     """
+    stand_in = stand_in[: len(value)].ljust(len(value), b"x")
     for offset in range(3):
         start = -(-offset * 8 // 6)  # the first sextet that holds no bit of what stands before
         end = (offset + len(value)) * 8 // 6  # the last one that holds no bit of what follows
         real, fake = (b64encode(bytes(offset) + text)[start:end] for text in (value, stand_in))
         if len(real) >= MIN_ENCODED:
             yield real, fake
-            yield real.translate(_URLSAFE), fake.translate(_URLSAFE)
+
+
+def _encoded_forms(value: bytes, stand_in: bytes) -> Iterable[tuple[bytes, bytes]]:
+    """Pairs of what is certain of ``value`` inside base64, at each alignment, or in hex, and the same cut of ``stand_in``.
+
+    Both must have the same length.
+    """
+    for real, fake in in_base64(value, stand_in):
+        yield real, fake
+        yield real.translate(_URLSAFE), fake.translate(_URLSAFE)
     if len(value) >= MIN_ENCODED:
         real, fake = value.hex().encode(), stand_in.hex().encode()
         yield real, fake
@@ -47,9 +57,13 @@ def _encoded_forms(value: bytes, stand_in: bytes) -> Iterable[tuple[bytes, bytes
 class Scrubber:
     """The compiled replacements of one destination. Stateless; :class:`Stream` carries text across chunk boundaries."""
 
-    def __init__(self, pairs: Iterable[tuple[bytes, bytes]]) -> None:
-        """``pairs`` are (value, placeholder); empty values are ignored."""
+    def __init__(self, pairs: Iterable[tuple[bytes, bytes]], written: Iterable[tuple[bytes, bytes]] = ()) -> None:
+        """``pairs`` are (value, placeholder); empty values are ignored.
+
+        ``written`` are the same as an injection encodes them; a server that shows that encoded shows the value encoded twice.
+        """
         self._pairs: Final = tuple(pairs)
+        self._written: Final = tuple(written)
         table: dict[bytes, bytes] = {}
         escapable: dict[bytes, bytes | None] = {}
         for value, placeholder in self._pairs:
@@ -58,6 +72,7 @@ class Scrubber:
             table[value] = placeholder
             if len(value) >= MIN_ENCODED:
                 escapable[value] = None
+        for value, placeholder in (*self._pairs, *self._written):
             stand_in = placeholder[: len(value)].ljust(len(value), b"x")
             for real, fake in _encoded_forms(value, stand_in):
                 table.setdefault(real, fake)
@@ -79,7 +94,7 @@ class Scrubber:
 
     def joined(self, other: Scrubber) -> Scrubber:
         """A scrubber of the values of both."""
-        return Scrubber((*self._pairs, *other._pairs))
+        return Scrubber((*self._pairs, *other._pairs), (*self._written, *other._written))
 
     def octets(self, data: bytes) -> bytes:
         """``data`` with every value replaced. ``data`` must be whole: see :class:`Stream` for pieces."""
@@ -116,13 +131,21 @@ class Scrubber:
             return held
         tail = data[-self._reach :]
         if self._signs.among(tail):
-            plain, starts = escapes.unescaped(tail)
-            held = max(held, len(tail) - starts[len(plain) - self._held_plain(plain)])
-            if self._signs.pluses:
-                plain = plain.replace(b"+", b" ")
-                held = max(held, len(tail) - starts[len(plain) - self._held_plain(plain)])
-        elif cut := escapes.cut_off(tail):
-            held = max(held, cut + self._held_plain(tail[:-cut]))
+            return max(held, self._held_escaped(tail))
+        if cut := escapes.cut_off(tail):
+            return max(held, cut + self._held_plain(tail[:-cut]))
+        return held
+
+    def _held_escaped(self, tail: bytes) -> int:
+        held = 0
+        for needle, only in self._escapable:
+            reach = escapes.LONGEST * len(needle)
+            for start in range(max(0, len(tail) - reach), len(tail) - held):
+                if (tail[start] == needle[0] or tail[start] in b"%\\&+") and escapes.may_go_on(
+                    needle, only, tail, start
+                ):
+                    held = len(tail) - start
+                    break
         return held
 
     def _held_plain(self, data: bytes) -> int:
@@ -144,9 +167,8 @@ class Scrubber:
         """One whose stand-ins are as long as what they stand for: for what counts its octets."""
         if self.keeps_length:
             return self
-        return Scrubber(
-            (value, placeholder[: len(value)].ljust(len(value), b"x")) for value, placeholder in self._pairs
-        )
+        pairs = [(value, placeholder[: len(value)].ljust(len(value), b"x")) for value, placeholder in self._pairs]
+        return Scrubber(pairs, self._written)
 
     def stream(self) -> Stream:
         """A scrubber for one body."""

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outward.credentials.scrub import Scrubber
+from outward.credentials.scrub import Scrubber, in_base64
+from tests.support.search import found
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -155,3 +156,34 @@ def test_no_more_of_an_escape_is_held_back_than_may_be_a_value() -> None:
     assert stream.feed(b" and \\n") == b"% and \\n"
     assert stream.feed(b"%73\\u006b") == b""
     assert stream.feed(b"!") == b"%73\\u006b!"
+
+
+AMBIGUOUS = 'p/t+REAL=01 23&45\\67%89"ab<cdef%2541\\\\u0041&#65;'
+
+
+def _url(text: str) -> str:
+    return quote(text, safe="")
+
+
+def _json(text: str) -> str:
+    return json.dumps(text)[1:-1]
+
+
+@pytest.mark.parametrize("outer", [str, _url, quote_plus, _json])
+@pytest.mark.parametrize("inner", [str, _url, quote_plus, _json])
+def test_a_value_that_looks_like_escapes_itself(inner: Callable[[str], str], outer: Callable[[str], str]) -> None:
+    """Wherever it is cut: half of it may stand for two texts, one of which is none."""
+    value, stand_in = AMBIGUOUS, "x" * len(AMBIGUOUS)
+    one = Scrubber([(value.encode(), stand_in.encode()), (_json(value).encode(), stand_in.encode())])
+    data = b"<" + outer(inner(value)).encode() + b">"
+    for cut in range(len(data)):
+        assert not found(value, in_pieces(one, data, [cut])), cut
+    assert found(value, data)
+
+
+def test_what_was_encoded_already_is_found_encoded_once_more() -> None:
+    basic = b64encode(b"user:" + VALUE)
+    for encode in (b64encode, urlsafe_b64encode, lambda data: data.hex().encode()):
+        data = encode(b"Basic " + basic)
+        assert found(VALUE.decode(), scrubber().octets(data))
+        assert not found(VALUE.decode(), Scrubber([(VALUE, STAND_IN)], in_base64(VALUE, STAND_IN)).octets(data))

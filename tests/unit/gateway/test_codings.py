@@ -115,7 +115,7 @@ def test_an_unknown_coding(coding: str) -> None:
     assert "redact: false" in caught.value.hint
 
 
-MANY = 50 * 1024 * 1024
+MANY = 16 * 1024 * 1024
 
 
 @each_coding
