@@ -160,7 +160,7 @@ class Injector:
         written = [(_quoted(value), _quoted(stand_in)) for value, stand_in in real.values()]
         for injection in self._injections:
             if injection.form == "basic" or "basic" in injection.places:
-                for name in injection.secrets:
+                for name in real.keys() & injection.secrets:
                     written.extend(in_base64(*real[name]))
         return Scrubber(dict(pairs).items(), dict(written).items())
 
