@@ -10,10 +10,13 @@ import json
 import socket
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from outward.cage.sockets import Sockets
 from outward.core import HostError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _MAX_MESSAGE: Final = 4096
 _MAX_SOCKETS: Final = 64
@@ -96,9 +99,13 @@ def explain(message: bytes) -> HostError:
     return HostError(f"this machine does not let us {failed['step']}: {failed['cause']}", hint=hint)
 
 
-def _way_out() -> str:
+def obstacles() -> Iterator[tuple[str, str]]:
+    """The kernel's settings that forbid namespaces here, and the way out of each. (Some do not bind root.)"""
     for file, forbids, hint in _CAUSES:
         with suppress(OSError):  # this kernel has no such setting
             if Path(file).read_text().strip() == forbids:
-                return hint
-    return _OTHERWISE
+                yield file, hint
+
+
+def _way_out() -> str:
+    return next((hint for _, hint in obstacles()), _OTHERWISE)

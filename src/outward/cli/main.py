@@ -26,6 +26,7 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "audit": ("audit", "Verify the audit journal's hash chain."),
     "env": ("env", "Print the variables that make a client use a running gateway."),
     "secret": ("secret", "Keep secrets on this machine; what was done with each."),
+    "doctor": ("doctor", "What this machine can do, and whether its clients trust the gateway."),
     "policy": ("policy", "Validate, show and edit policies."),
 }
 

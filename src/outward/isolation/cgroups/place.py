@@ -65,10 +65,10 @@ def survey(mounts: Mounts | None = None) -> Place:
     places: list[Place] = []
     if mounts.unified is not None and (manager := systemd.find(Path(mounts.unified.point))) is not None:
         places.append(manager)
+    if version1.CONTROLLERS.values() & mounts.controllers.keys():  # then version 2 has not got these
+        places.append(version1.find(mounts.controllers))
     if mounts.unified is not None:
         places.append(version2.find(mounts.unified))
-    if mounts.controllers:
-        places.append(version1.find(mounts.controllers))
     if not places:
         return Nowhere("no control groups are mounted", "Mount them: mount -t cgroup2 none /sys/fs/cgroup")
     return max(places, key=lambda place: len(place.holds))  # the first of equals

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from outward.core import Limits
     from outward.isolation.cgroups.mounts import Mount
 
-_CONTROLLERS: Final = {"memory": "memory", "cpus": "cpu", "pids": "pids"}
+CONTROLLERS: Final = {"memory": "memory", "cpus": "cpu", "pids": "pids"}
+"""By limit."""
+
 _PERIOD: Final = 100_000  # microseconds
 _LEAST: Final = 1_000
 
@@ -55,7 +57,7 @@ class Version1(NamedTuple):
 
 def find(controllers: Mapping[str, Mount]) -> Version1:
     """What there is for us."""
-    owned = {limit: Path(controllers[name].own) for limit, name in _CONTROLLERS.items() if name in controllers}
+    owned = {limit: Path(controllers[name].own) for limit, name in CONTROLLERS.items() if name in controllers}
     return Version1({limit: own for limit, own in owned.items() if os.access(own, os.W_OK)})
 
 

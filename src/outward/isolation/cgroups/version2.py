@@ -38,7 +38,10 @@ class Version2(NamedTuple):
     @property
     def remedy(self) -> str:
         """What would help."""
-        return "With systemd: systemctl --user start dbus; in a container, mount the control groups writable; or run as root."
+        return (
+            "Start from a session of systemd (by logging in, not by su or cron); in a container, mount control groups "
+            "writable; or run as root."
+        )
 
     def group(self, limits: Limits) -> AbstractContextManager[Callable[[int], None]]:
         """See :class:`~outward.isolation.cgroups.place.Place`."""

@@ -1,0 +1,28 @@
+"""Which backends work: the proof is a command that ran."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from outward.doctor.finding import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from outward.doctor.trial import Trials
+
+PATIENCE: Final = 120.0
+"""Seconds; a virtual machine without hardware for it takes a few."""
+
+_NOTHING_ALLOWED: Final = "version: 1\n"
+
+
+def try_backends(names: Iterable[str], trials: Trials, watch: Callable[[str], None]) -> Iterator[Finding]:
+    """Tries each. ``watch`` is told which is being tried."""
+    for name in names:
+        watch(name)
+        trial = trials.run(_NOTHING_ALLOWED, ["true"], backend=name, seconds=PATIENCE)
+        if trial.status == 0:
+            yield Finding(name, good=True, found="works")
+        else:
+            yield Finding(name, False, *trial.complaint)

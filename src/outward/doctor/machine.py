@@ -1,0 +1,84 @@
+"""What the kernel offers, read without trying anything."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import platform
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from outward.cage import obstacles
+from outward.core import HostError
+from outward.doctor.finding import Finding
+from outward.isolation import seccomp
+from outward.isolation.cgroups import survey
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from outward.isolation.cgroups import Place
+
+_KVM: Final = Path("/dev/kvm")
+_KVM_GET_API_VERSION: Final = 0xAE00
+_LIMITS: Final = frozenset({"memory", "cpus", "pids"})
+
+
+def look_at_machine() -> Iterator[Finding]:
+    """One finding after the other."""
+    yield _kernel()
+    yield _user_namespaces()
+    yield _groups(survey())
+    yield _overlay()
+    yield _virtualization()
+
+
+def _kernel() -> Finding:
+    found = f"Linux {os.uname().release}, {platform.machine()}"
+    try:
+        seccomp.architecture()
+    except HostError as error:
+        return Finding("kernel", False, f"{found}: {error.message}", error.hint)
+    return Finding("kernel", True, found)
+
+
+def _user_namespaces() -> Finding:
+    for file, hint in obstacles():
+        if os.geteuid() != 0 or "max_" in file:  # the other settings are for users
+            return Finding("user namespaces", False, f"forbidden by {file}", hint)
+    return Finding("user namespaces", True, "allowed, as far as settings go")
+
+
+def _groups(place: Place) -> Finding:
+    missing = sorted(_LIMITS - place.holds)
+    if not missing:
+        return Finding("control groups", True, place.describe())
+    found = f"{place.describe()}; limits of {', '.join(missing)} cannot be held: {place.reason}"
+    return Finding("control groups", False, found, place.remedy)
+
+
+def _overlay() -> Finding:
+    if "\toverlay\n" in Path("/proc/filesystems").read_text():
+        return Finding("overlay file system", True, "there, for review mode")
+    return Finding("overlay file system", False, "the kernel has not loaded it", "sudo modprobe overlay")
+
+
+def _virtualization() -> Finding:
+    """Opening it says that we may; whether guests start only a guest can tell."""
+    name = "KVM"
+    slow = "Without it virtual machines are emulated, many times slower."
+    if not _KVM.exists():
+        return Finding(
+            name, False, f"there is no {_KVM}", f"{slow} Turn on virtualization in the firmware, or nested in the host."
+        )
+    try:
+        descriptor = os.open(_KVM, os.O_RDWR | os.O_CLOEXEC)
+    except OSError as error:
+        return Finding(name, False, f"{_KVM}: {error.strerror}", f"{slow} sudo usermod -aG kvm USER, and log in again.")
+    try:
+        version = fcntl.ioctl(descriptor, _KVM_GET_API_VERSION)
+    except OSError as error:
+        return Finding(name, False, f"{_KVM} does not answer: {error.strerror}", slow)
+    finally:
+        os.close(descriptor)
+    return Finding(name, True, f"{_KVM} opens (version {version})")

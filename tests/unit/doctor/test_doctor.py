@@ -1,0 +1,191 @@
+"""The doctor with a command line that is a script of ours."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import urllib.request
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner
+
+from outward.cli import doctor as cli
+from outward.doctor import Trials, machine, try_backends, try_clients
+from outward.doctor.clients import CLIENTS, Client
+from outward.doctor.standin import stand_in
+from outward.doctor.trial import Trial
+from outward.isolation.cgroups import Nowhere
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FETCH = """
+import ssl, sys, urllib.request, re, socket
+words = sys.argv[1:]
+policy = open(words[words.index("--policy") + 1]).read()
+url = words[-1]
+scheme, host = url.split("://")
+ports = re.findall(r"127.0.0.1:(\\d+)", policy)
+context = ssl.create_default_context(cafile=re.search(r'ca: "([^"]*)"', policy)[1])
+connect = socket.create_connection
+socket.create_connection = lambda _, *rest, **more: connect(("127.0.0.1", int(ports[scheme == "http"])), *rest, **more)
+"""
+
+
+def outward(directory: Path, *lines: str) -> tuple[str, ...]:
+    """A command line that does this, whatever it is asked."""
+    script = directory / "outward.py"
+    script.write_text("\n".join(lines))
+    return (sys.executable, str(script))
+
+
+def trials(directory: Path, *lines: str) -> Trials:
+    return Trials(outward(directory, *lines), dict(os.environ), directory / "state", directory)
+
+
+def ignore(_: str) -> None:
+    """Nobody watches."""
+
+
+class TestComplaint:
+    def test_our_last_error_and_its_way_out(self):
+        said = "outward: the policy allows nothing\noutward: bubblewrap is not installed\n  Install it.\n"
+        assert Trial(125, said).complaint == ("bubblewrap is not installed", "Install it.")
+
+    def test_without_a_way_out(self):
+        assert Trial(125, "outward: no\nelse\n").complaint == ("no", "")
+
+    def test_of_somebody_else(self):
+        assert Trial(1, "Traceback\nKeyError: 'x'\n").complaint == ("KeyError: 'x'", "")
+        assert Trial(1, "").complaint == ("it did not say why", "")
+
+
+class TestBackends:
+    def test_one_that_runs_a_command_works(self, tmp_path):
+        watched: list[str] = []
+        (finding,) = try_backends(["docker"], trials(tmp_path, "import sys", "sys.exit(0)"), watched.append)
+        assert (finding.name, finding.good, watched) == ("docker", True, ["docker"])
+
+    def test_one_that_does_not_says_why(self, tmp_path):
+        broken = trials(tmp_path, "import sys", "sys.exit('outward: no docker here\\n  Install docker.')")
+        (finding,) = try_backends(["docker"], broken, ignore)
+        assert finding == ("docker", False, "no docker here", "Install docker.")
+
+    def test_one_that_hangs_is_ended(self, tmp_path):
+        trial = trials(tmp_path, "import time", "time.sleep(600)").run("version: 1\n", ["true"], seconds=0.5)
+        assert trial.status is None
+        assert "no end" in trial.complaint[0]
+
+
+class TestClients:
+    """``env`` stands for a client: it is on every machine."""
+
+    def found(self, directory: Path, *lines: str) -> Any:
+        clients = [Client("env", ("env", "URL")), Client("not-on-this-machine", ("no",))]
+        script = trials(directory, FETCH, *lines)
+        (finding,) = try_clients(clients, "/usr/bin:/bin", script, directory, "bubblewrap", ignore)
+        return finding
+
+    def test_one_whose_request_arrives_trusts_us(self, tmp_path):
+        finding = self.found(tmp_path, "urllib.request.urlopen(url, context=context).read()")
+        assert (finding.name, finding.good) == ("env", True)
+
+    def test_one_that_arrives_in_the_clear_only_does_not(self, tmp_path):
+        finding = self.found(tmp_path, "urllib.request.urlopen(url).read()")
+        assert not finding.good
+        assert "does not trust its certificates" in finding.found
+        assert "certificate verify failed" in finding.found
+        assert "docs/clients.md" in finding.remedy
+
+    def test_one_that_never_arrives(self, tmp_path):
+        finding = self.found(tmp_path, "sys.exit('cannot resolve')")
+        assert (finding.good, finding.found) == (False, "nothing of it arrives: cannot resolve")
+
+    def test_one_that_is_not_in_view(self, tmp_path):
+        finding = self.found(
+            tmp_path, "print('outward: env: not found in the sandbox', file=sys.stderr)", "sys.exit(127)"
+        )
+        assert (finding.good, finding.found) == (False, "env: not found in the sandbox")
+
+    def test_all_that_people_have_are_there(self):
+        names = {client.name for client in CLIENTS}
+        assert names == {"curl", "git", "pip", "npm", "node", "python", "go", "java", "cargo", "gcloud", "gh"}
+        for client in CLIENTS:
+            assert any("URL" in word or "HOST" in word for word in client.words)
+
+
+def test_the_stand_in_has_a_certificate_for_every_name(tmp_path):
+    import ssl
+
+    with stand_in(tmp_path) as server:
+        context = ssl.create_default_context(cafile=server.ca)
+        for host in ("a.doctor.test", "b.doctor.test"):
+            with context.wrap_socket(_connected(server.ports["https"]), server_hostname=host) as connection:
+                connection.sendall(f"GET /x/info/refs HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n".encode())
+                assert connection.recv(15) == b"HTTP/1.1 200 OK"
+        urllib.request.urlopen(f"http://127.0.0.1:{server.ports['http']}/").close()
+        with pytest.raises(ssl.SSLCertVerificationError):
+            ssl.create_default_context().wrap_socket(_connected(server.ports["https"]), server_hostname="a.doctor.test")
+    assert server.seen == {("https", "a.doctor.test"), ("https", "b.doctor.test"), ("http", "127.0.0.1")}
+
+
+def _connected(port: int) -> Any:
+    import socket
+
+    return socket.create_connection(("127.0.0.1", port))
+
+
+class TestMachine:
+    def test_every_finding_that_is_not_good_has_a_way_out(self):
+        for finding in machine.look_at_machine():
+            assert finding.good or finding.remedy, finding
+
+    def test_a_setting_that_forbids_namespaces_is_named(self, monkeypatch):
+        monkeypatch.setattr(machine, "obstacles", lambda: iter([("/proc/sys/user/max_user_namespaces", "Raise it.")]))
+        assert machine._user_namespaces() == (
+            "user namespaces",
+            False,
+            "forbidden by /proc/sys/user/max_user_namespaces",
+            "Raise it.",
+        )
+
+    def test_control_groups_that_hold_nothing(self):
+        finding = machine._groups(Nowhere("none are mounted", "Mount them."))
+        assert (finding.good, finding.remedy) == (False, "Mount them.")
+        assert "cpus, memory, pids" in finding.found
+
+    def test_a_machine_without_kvm(self, monkeypatch, tmp_path):
+        monkeypatch.setattr(machine, "_KVM", tmp_path / "kvm")
+        assert not machine._virtualization().good
+        (tmp_path / "kvm").write_text("no device")
+        assert "does not answer" in machine._virtualization().found
+
+
+class TestCommand:
+    def doctor(self, directory: Path, monkeypatch: pytest.MonkeyPatch, *lines: str, words: tuple[str, ...] = ()) -> Any:
+        monkeypatch.setattr(cli, "_OUTWARD", outward(directory, *lines))
+        monkeypatch.setattr(cli, "CLIENTS", ())
+        return CliRunner().invoke(cli.command, list(words), standalone_mode=False)
+
+    def test_a_machine_where_something_works(self, tmp_path, monkeypatch):
+        done = self.doctor(tmp_path, monkeypatch, "import sys", "sys.exit('docker' not in sys.argv)", words=("--json",))
+        document = json.loads(done.stdout)
+        assert (done.return_value, document["ok"]) == (0, True)
+        assert [each["name"] for each in document["backends"] if each["good"]] == ["docker"]
+        assert {each["name"] for each in document["backends"]} == {
+            "bubblewrap",
+            "docker",
+            "podman",
+            "gvisor",
+            "microvm",
+        }
+
+    def test_a_machine_where_nothing_does(self, tmp_path, monkeypatch):
+        lines = ("import sys", "sys.exit('outward: it does not\\n  Change it.')")
+        done = self.doctor(tmp_path, monkeypatch, *lines)
+        assert done.return_value == 1
+        assert "no   bubblewrap: it does not\n       Change it.\n" in done.stdout
+        assert "No backend works" in done.stdout
+        assert json.loads(self.doctor(tmp_path, monkeypatch, *lines, words=("--json",)).stdout)["ok"] is False
