@@ -117,6 +117,14 @@ def parse_question(data: bytes) -> Question:
     return question
 
 
+def refusal(data: bytes) -> bytes:
+    """What is said to a message that is not looked into; nothing to what is no question."""
+    if len(data) < _HEADER.size:
+        return b""
+    number, flags, *_ = _HEADER.unpack_from(data)
+    return b"" if flags & _RESPONSE else _HEADER.pack(number, _reply_flags(flags, Outcome.REFUSED), 0, 0, 0, 0)
+
+
 def _name(data: bytes, at: int) -> tuple[str, int]:
     """The name that begins at ``at``, and where it ends (RFC 1035 §3.1)."""
     labels = []

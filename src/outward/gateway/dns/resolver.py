@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Final
 
 from outward.core import ClientError, Code, Event, JournalUnavailable, canonical_host
 from outward.core.canonical import is_address
-from outward.gateway.dns.message import AAAA, A, Outcome, Question, Unreadable, parse_question
+from outward.gateway.dns.message import AAAA, A, Outcome, Question, Unreadable, parse_question, refusal
 
 if TYPE_CHECKING:
     from outward.credentials import CredentialStore
     from outward.gateway.dns.addresses import Addresses
     from outward.gateway.gateway import Gateway
     from outward.policy import Policy
+
+BURST: Final = 2000
+PER_SECOND: Final = 200.0
+"""Questions that are answered. Each is a record, and whoever asks without end must not push older ones out of the journal."""
 
 _LOOPBACK: Final[dict[int, IPv4Address | IPv6Address]] = {A: IPv4Address("127.0.0.1"), AAAA: IPv6Address("::1")}
 
@@ -27,10 +31,15 @@ class Resolver:
     def __init__(self, agent: str, addresses: Addresses) -> None:
         self._agent: Final = agent
         self._addresses: Final = addresses
+        self._left = float(BURST)
+        self._since = 0.0
+        self._refusing = False
 
     def answer(self, gateway: Gateway, data: bytes) -> bytes:
         """The answer to a message; nothing where none must be given."""
         try:
+            if self._too_many(gateway):
+                return refusal(data)
             try:
                 question = parse_question(data)
             except Unreadable as error:
@@ -40,6 +49,19 @@ class Resolver:
         except JournalUnavailable as error:
             gateway.turn.complain(error)
             return b""  # who gets no answer asks again
+
+    def _too_many(self, gateway: Gateway) -> bool:
+        """Whether this one is over the limit; of a row of those the first is recorded. Raises :class:`JournalUnavailable`."""
+        now = gateway.clock()
+        self._left = min(self._left + (now - self._since) * PER_SECOND, BURST)
+        self._since = now
+        if self._left >= 1:
+            self._left -= 1
+            self._refusing = False
+        elif not self._refusing:
+            self._record(gateway, "DNS", Code.BUDGET_EXCEEDED, error=f"more than {PER_SECOND:.0f} questions a second")
+            self._refusing = True
+        return self._refusing
 
     def _answer(self, gateway: Gateway, question: Question) -> bytes:
         # Both kinds of address are one question for a person: may this name be reached?

@@ -14,7 +14,7 @@ from outward.core.summary import Summary
 from outward.credentials import CredentialStore
 from outward.gateway.dns import Addresses, Resolver
 from outward.gateway.dns.message import AAAA, A
-from outward.gateway.dns.resolver import leaked
+from outward.gateway.dns.resolver import BURST, PER_SECOND, leaked
 from outward.gateway.ledger import Ledger
 from outward.gateway.ruleset import Ruleset
 from outward.gateway.turn import Turn
@@ -53,10 +53,14 @@ class Ground:
     broken: bool = False
 
     def __post_init__(self) -> None:
+        self.now = 100.0
         self.turn = Turn(self, soon=lambda end: None)
         self.summary = Summary()
         self.ledger = Ledger(self, self.turn, self.summary, "")
         self.ruleset = Ruleset(POLICY, CredentialStore(POLICY.secrets, environment={"KEY": "x"}))
+
+    def clock(self) -> float:
+        return self.now
 
     def stage(self, event: Event) -> Batch:
         if self.broken:
@@ -162,3 +166,20 @@ def test_without_a_journal_there_is_no_answer(ground):
     resolver = Resolver("me", Addresses(ipv6=True))
     assert resolver.answer(cast("Gateway", ground), question("api.test")) == b""
     assert resolver.answer(cast("Gateway", ground), struct.pack("!6H", 1, 0, 0, 0, 0, 0)) == b""
+
+
+def test_who_asks_without_end_fills_no_journal(ground):
+    resolver = Resolver("me", Addresses(ipv6=True))
+
+    def outcomes(count: int) -> list[int]:
+        answers = [resolver.answer(cast("Gateway", ground), question("evil.test")) for _ in range(count)]
+        return [header(answer)[1] & 15 for answer in answers]
+
+    assert outcomes(BURST + 500) == [3] * BURST + [5] * 500
+    assert len(ground.events) == BURST + 1
+    assert ground.events[-1].code == Code.BUDGET_EXCEEDED
+    assert resolver.answer(cast("Gateway", ground), question(flags=0x8000)) == b""
+    assert resolver.answer(cast("Gateway", ground), b"") == b""
+    ground.now += 1
+    assert outcomes(300) == [3] * int(PER_SECOND) + [5] * 100
+    assert len(ground.events) == BURST + 1 + PER_SECOND + 1
