@@ -16,6 +16,7 @@ import pytest
 from outward.cage import PORT, Cage, Command, Sockets, enter
 from outward.cage.rules import TABLE
 from outward.core import HostError
+from tests.support.caller import Caller, new_caller
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -169,3 +170,42 @@ def test_the_descriptors_are_ours_alone(holder: Holder) -> None:
     assert all(isinstance(sock, socket.socket) for sock in sockets.each())
     sockets.close()
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+SOMEBODY_ENTERS = """
+import socket, subprocess
+from pathlib import Path
+from outward.cage import enter
+UNSHARE = ("unshare", "--user", "--map-root-user", "--net")
+holder = subprocess.Popen([*UNSHARE, "sh", "-c", "echo; exec sleep 1000"], stdout=subprocess.PIPE)
+holder.stdout.readline()
+try:
+    sockets = enter(Path(f"/proc/{holder.pid}/ns/net"))
+    inside = ("nsenter", f"--target={holder.pid}", "--user", "--net", "--preserve-credentials")
+    dial = ("bash", "-c", "exec 3<>/dev/tcp/203.0.113.5/443")
+    subprocess.run([*inside, *dial], check=True)
+    sockets.transparent[0].accept()
+    print("accepted")
+finally:
+    holder.kill()
+"""
+
+
+def test_somebody_unprivileged_enters_what_is_theirs() -> None:
+    """As podman without root has it: the namespace belongs to a user namespace of the same person."""
+    with new_caller(Caller, unprivileged=True) as caller:
+        argv = caller.argv()
+        argv[argv.index("-c") + 1] = SOMEBODY_ENTERS
+        env = caller.env() | {"PATH": os.environ["PATH"]}
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=LIMIT, env=env, cwd="/")
+        assert done.stdout == "accepted\n", done.stderr
+
+
+def test_somebody_unprivileged_does_not_enter_what_is_not_theirs(holder: Holder) -> None:
+    with new_caller(Caller, unprivileged=True) as caller:
+        argv = caller.argv()
+        argv[argv.index("-c") + 1] = (
+            f"from pathlib import Path; from outward.cage import enter; enter(Path({str(holder.path)!r}))"
+        )
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=LIMIT, env=caller.env(), cwd="/")
+        assert "does not let us find the network namespace" in done.stderr
