@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.conftest import CLIENTS
-from tests.support.aws import Aws, Key
+from tests.support.aws import Aws, Key, check
 from tests.support.http2 import http2
-from tests.support.upstream import Upstream
+from tests.support.http2_server import Http2Server, Stream
+from tests.support.serve import Serve
+from tests.support.upstream import Seen, Upstream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import trustme
-
-    from tests.support.serve import Serve
 
 pytestmark = pytest.mark.needs("moto")
 
@@ -29,6 +29,7 @@ REGION = "eu-central-1"
 HOSTS = [f"{name}.{REGION}.amazonaws.com" for name in ("s3", "*.s3", "sqs", "dynamodb", "sts", "bedrock-runtime")] + [
     "*.s3.amazonaws.com"
 ]
+REFUSED_STREAM = 7
 REAL = {"ID": "AKIATESTREALREALREAL", "KEY": "synthetic/REAL+secret/key0123456789abcdef"}
 POLICY = """
 secrets:
@@ -91,15 +92,31 @@ def client(name, **options):
 """
 
 
+@pytest.fixture(scope="module")
+def shared(
+    aws: tuple[Aws, Upstream], server_ca: trustme.CA, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Serve]:
+    """A gateway with the usual policy, for all who do not look into its state."""
+    directory = tmp_path_factory.mktemp("gateway")
+    server_ca.cert_pem.write_to_path(str(directory / "server-ca.pem"))
+    policy = POLICY.format(port=aws[1].port, more="").replace("CA", str(directory / "server-ca.pem"))
+    gateway = Serve(directory, policy, env=REAL)
+    yield gateway
+    gateway.stop()
+
+
 @pytest.fixture
-def world(aws: tuple[Aws, Upstream], serve: Callable[..., Serve]) -> Callable[..., World]:
+def world(aws: tuple[Aws, Upstream], shared: Serve, serve: Callable[..., Serve]) -> Callable[..., World]:
+    """With a gateway of its own if anything is not as usual, or with ``own``."""
     keeper, server = aws
     keeper.keys = {REAL["ID"]: Key(REAL["KEY"])}
     keeper.refused.clear()
     keeper.signed_by.clear()
     server.seen.clear()
 
-    def start(more: str = "", env: dict[str, str] = REAL, policy: str = POLICY) -> World:
+    def start(more: str = "", env: dict[str, str] = REAL, policy: str = POLICY, *, own: bool = False) -> World:
+        if (more, env, policy, own) == ("", REAL, POLICY, False):
+            return World(keeper, server, shared)
         return World(keeper, server, serve(policy.format(port=server.port, more=more), env=env))
 
     return start
@@ -239,7 +256,7 @@ def test_an_attackers_own_key_does_not_arrive(world: Callable[..., World]) -> No
     ],
 )
 def test_whatever_the_client_signs_with_it_is_ours(world: Callable[..., World], target: str, fields: str) -> None:
-    here = world(", region: eu-central-1")
+    here = world()
     answer = here.gateway.get(S3_HOST, target, f"{fields}\r\n" if fields else "")
     assert b"NoSuchBucket" in answer.body
     (seen,) = here.server.seen
@@ -345,7 +362,7 @@ def test_a_client_that_waits_for_100_is_told_to_go_on(world: Callable[..., World
 
 
 def test_a_body_that_is_too_large_to_be_kept_is_refused(world: Callable[..., World]) -> None:
-    here = world()
+    here = world(own=True)
     host = f"bedrock-runtime.{REGION}.amazonaws.com"
     size = 33 * 1024 * 1024
     with here.gateway.tunnel(host) as client:
@@ -367,9 +384,57 @@ def test_a_body_that_is_too_large_to_be_kept_is_refused(world: Callable[..., Wor
 
 
 def test_neither_journal_nor_state_hold_a_key(world: Callable[..., World]) -> None:
-    here = world()
+    here = world(own=True)
     here.run("client('s3').list_buckets()")
     state = b"".join(file.read_bytes() for file in here.gateway.state.rglob("*") if file.is_file())
     for value in REAL.values():
         assert value.encode() not in state
     assert b"Signature=" not in state
+
+
+def test_a_server_of_http2_and_a_request_that_is_sent_once_more(
+    serve: Callable[..., Serve], server_ca: trustme.CA
+) -> None:
+    """What is signed is what HTTP/2 sends, the second time with another signature and the same body."""
+    good: list[str] = []
+
+    async def checking(server: Http2Server, stream: Stream) -> None:
+        body = await stream.read()
+        if len(server.seen) == 1:
+            stream.break_off(REFUSED_STREAM)
+            return
+        named = [(name, value) for name, value in stream.headers if not name.startswith(":")]
+        seen = Seen(stream[":method"], stream[":path"], [("host", stream[":authority"]), *named], body)
+        good.append(check(seen, {REAL["ID"]: Key(REAL["KEY"])}, datetime.now(UTC)))
+        stream.head(200, end=True)
+
+    server = Http2Server(server_ca, f"sqs.{REGION}.amazonaws.com", handler=checking)
+    gateway = serve(POLICY.format(port=server.port, more=""), env=REAL)
+    body = b"Action=ListQueues&Version=2012-11-05"
+    kind = ("content-type", "application/x-www-form-urlencoded")
+    with http2(gateway, f"sqs.{REGION}.amazonaws.com") as client:
+        assert client.request("POST", "/?a=b", kind, body=body).status == 200
+    server.close()
+    assert good == [REAL["ID"]]
+    assert len(server.seen) == 2
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_chunks_that_turn_bad_end_both_sides(world: Callable[..., World], version: int) -> None:
+    """What has gone out cannot be taken back, so the server must not take it for whole."""
+    here = world(own=True)
+    body = chunked(b"c" * 65536)[:-70] + b"garbage!" * 20
+    fields = [("x-amz-content-sha256", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"), ("content-encoding", "aws-chunked")]
+    if version == 1:
+        with here.gateway.tunnel(S3_HOST) as client:
+            lines = "".join(f"{name}: {value}\r\n" for name, value in fields)
+            answer = client.request("PUT", "/bucket5/k", S3_HOST, lines, body)
+            assert (answer.status, answer.code) == (400, "malformed_request")
+            assert client.closed()
+    else:
+        with http2(here.gateway, S3_HOST) as client:
+            assert client.request("PUT", "/bucket5/k", *fields, body=body).status == 400
+            assert client.request("GET", "/bucket5").status == 404, "the others go on"
+    ended = [record for record in here.gateway.journal() if record["phase"] == "end" and record["method"] == "PUT"]
+    assert [record["code"] for record in ended] == ["malformed_request"]
+    assert len(here.keeper.signed_by) == version - 1
