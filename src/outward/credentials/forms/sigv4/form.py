@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, unquote_to_bytes
 
@@ -29,6 +30,7 @@ _NEVER_COVERED: Final = frozenset(
     # What may still change after the signature, and what no intermediary may be relied on to leave alone.
     {"a-im", "accept-encoding", "connect-accept-encoding", "connection", "content-length", "cookie", "expect"}
     | {"grpc-accept-encoding", "sec-websocket-extensions", "te", "transfer-encoding", "user-agent"}
+    | {"baggage", "traceparent", "tracestate", "x-amzn-trace-id"}
 )
 
 
@@ -104,8 +106,11 @@ class SigV4Signing:
         scope = Scope(f"{now():%Y%m%dT%H%M%SZ}", self._region, self._service)
         query = _normal(_without_signature(request.query))
         fields = [(name, value) for name, value in request.fields if name.lower() not in claims.FIELDS]
-        if self._payload is not None and (not self._presigned or request.all("x-amz-content-sha256")):
-            fields.append(("x-amz-content-sha256", self._payload))
+        payload = self._payload
+        if payload is None and self._service in S3 and not self._presigned:
+            payload = sha256(request.body or b"").hexdigest()
+        if payload is not None and (not self._presigned or request.all("x-amz-content-sha256")):
+            fields.append(("x-amz-content-sha256", payload))
         if self._presigned:
             return self._in_query(request, keys, scope, query, fields)
         fields.append(("x-amz-date", scope.timestamp))

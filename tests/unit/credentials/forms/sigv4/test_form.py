@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from hashlib import sha256
 from urllib.parse import parse_qsl, quote
 
 import pytest
@@ -24,6 +25,10 @@ HASH = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 def _botocores_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(auth, "get_current_datetime", lambda remove_tzinfo=True: WHEN.replace(tzinfo=None))
     assert compat.get_current_datetime is not None
+
+
+def hash_of(body: bytes) -> str:
+    return sha256(body).hexdigest()
 
 
 def botocores(
@@ -205,6 +210,27 @@ def test_when_all_of_the_body_is_needed(
 ) -> None:
     unsigned = request("PUT /k", *fields, body=body)._replace(scheme=scheme)
     assert sigv4(service=service, region="eu-central-1").read(unsigned).needs_body is needs
+
+
+def test_s3_is_told_the_hash_where_nobody_names_it() -> None:
+    for scheme, body, payload in (
+        ("https", b"x", "UNSIGNED-PAYLOAD"),
+        ("http", b"x", hash_of(b"x")),
+        ("http", b"", HASH),
+    ):
+        unsigned = request("PUT /k", body=body)._replace(scheme=scheme)
+        assert field(sign(sigv4(), unsigned), "x-amz-content-sha256") == payload
+    with pytest.raises(ValueError, match="not enough values"):
+        field(sign(sigv4(service="sqs"), request("PUT /k", body=b"x")), "x-amz-content-sha256")
+
+
+def test_fields_that_intermediaries_change_are_not_covered() -> None:
+    names = ("x-amzn-trace-id", "traceparent", "user-agent", "x-mine")
+    credential = "a%2F20130524%2Feu-west-1%2Fs3%2Faws4_request"
+    line = f"GET /?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={credential}&X-Amz-Expires=5"
+    line += f"&X-Amz-SignedHeaders={'%3B'.join(('host', *names))}"
+    signed = sign(sigv4(), request(line, *((name, "x") for name in names)))
+    assert "&X-Amz-SignedHeaders=host%3Bx-mine&" in signed.query
 
 
 @pytest.mark.parametrize(
