@@ -8,11 +8,15 @@ import contextlib
 import ctypes
 import errno
 import fcntl
+import mmap
 import os
+import signal
 import socket
 import struct
+import subprocess
 import sys
 import termios
+from collections.abc import Iterator
 from pathlib import Path
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -139,8 +143,75 @@ def tioclinux() -> None:
         raise
 
 
+@contextlib.contextmanager
+def _child() -> Iterator[int]:
+    """A process of ours that waits to be killed."""
+    child = os.fork()
+    if child == 0:
+        while True:
+            signal.pause()
+    try:
+        yield child
+    finally:
+        os.kill(child, signal.SIGKILL)
+
+
+def ptrace(request: str, pid: str = "") -> None:
+    """Takes over a process: the first one of the sandbox, or a child that did not ask for it."""
+    libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+    with _child() as child:
+        _checked(libc.ptrace(int(request, 0), int(pid) if pid else child, None, None))
+
+
+def debug() -> None:
+    """What a debugger does with a program that it starts."""
+    child = os.fork()
+    if child == 0:
+        _checked(libc.ptrace(0, 0, 0, 0))  # PTRACE_TRACEME
+        os.kill(os.getpid(), signal.SIGSTOP)
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    if not os.WIFSTOPPED(status):
+        raise OSError("it is not traced")
+
+
+def peek() -> None:
+    """Reads another process's memory."""
+    buffer = ctypes.create_string_buffer(8)
+    vector = (ctypes.c_void_p * 2)(ctypes.addressof(buffer), 8)
+    with _child() as child:
+        _checked(libc.process_vm_readv(child, vector, 1, vector, 1, 0))
+
+
+def discipline() -> None:
+    """Asks for a line discipline on a terminal of ours."""
+    _, terminal = os.openpty()
+    fcntl.ioctl(terminal, 0x5423, struct.pack("i", 0))  # TIOCSETD, N_TTY
+
+
+def machine(code: str) -> None:
+    """Runs machine code: what no library would call."""
+    memory = mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+    memory.write(bytes.fromhex(code))
+    start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    result = ctypes.CFUNCTYPE(ctypes.c_long)(start)()
+    if ctypes.c_int(result).value < 0:
+        raise OSError(-ctypes.c_int(result).value, "refused")
+
+
+def _checked(result: int) -> None:
+    if result < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, errno.errorcode.get(code, str(code)))
+
+
 def main() -> None:
+    """One attack; or, as words of one argument each, several, each in a process of its own and with a line for each."""
     name, *arguments = sys.argv[1:]
+    if name == "each":
+        for line in arguments:
+            subprocess.run([sys.executable, __file__, *line.split()])
+        return
     try:
         globals()[name](*arguments)
     except OSError as error:

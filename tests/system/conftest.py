@@ -35,13 +35,20 @@ while True:
 class Attacked(Caller):
     """A caller whose sandbox is attacked from inside."""
 
+    def attacks(self, *lines: str, options: tuple[str, ...] = ()) -> dict[str, str]:
+        """What several attacks in one sandbox say, by their words."""
+        said = self._attacked("each", *lines, options=options)
+        return dict(zip(lines, said, strict=True))
+
     def attack(self, name: str, *arguments: object, options: tuple[str, ...] = ()) -> str:
         """What an attack in the sandbox says: ``OPEN``, or ``CLOSED`` and why."""
+        return self._attacked(name, *map(str, arguments), options=options)[-1]
+
+    def _attacked(self, *words: str, options: tuple[str, ...]) -> list[str]:
         self.file(self.workspace / "attacks.py", ATTACKS.read_text(), 0o644)
-        words = ("/usr/bin/python3", "attacks.py", name, *map(str, arguments))
-        done = self.outward("run", "--quiet", *options, "--", *words)
+        done = self.outward("run", "--quiet", *options, "--", "/usr/bin/python3", "attacks.py", *words)
         assert done.returncode == 0, done.stderr
-        return done.stdout.strip().splitlines()[-1]
+        return done.stdout.strip().splitlines()
 
 
 def listening(*names: str) -> tuple[str, ...]:
