@@ -20,6 +20,7 @@ MODULES: Final = (
     "core.event",
     "core.request",
     "core.verdict",
+    "credentials.canaries",
     "credentials.escapes",
     "credentials.forms.header",
     "credentials.forms.placeholder",

@@ -32,8 +32,8 @@ def _encode(seq: int, time: str, session: str, event: Event, prev: str) -> str:
         f"{_text('verdict', event.verdict)}{_text('code', event.code)}{_text('rule', event.rule)},"
         f'"secrets":{_names(event.secrets)}{_number("status", event.status)}{_number("bytes_in", event.bytes_in)}'
         f"{_number('bytes_out', event.bytes_out)}{_duration('duration_ms', event.duration_ms)}"
-        f"{_duration('ttfb_ms', event.ttfb_ms)}{_text('address', event.address)}{_text('error', event.error)},"
-        f'"prev":"{prev}"'
+        f"{_duration('ttfb_ms', event.ttfb_ms)}{_text('address', event.address)}{_text('error', event.error)}"
+        f'{_leaks(event.leaks)},"prev":"{prev}"'
     )
 
 
@@ -55,6 +55,10 @@ def _duration(name: str, value: float | None) -> str:
 
 def _names(values: tuple[str, ...]) -> str:
     return f"[{','.join([quote(value) for value in values])}]"
+
+
+def _leaks(values: tuple[str, ...]) -> str:
+    return f',"leaks":{_names(values)}' if values else ""
 
 
 def _cut(event: Event) -> Event:
@@ -79,6 +83,7 @@ def _cut(event: Event) -> Event:
         event.ttfb_ms,
         _short_or_none(event.address),
         _short_or_none(event.error),
+        tuple([_short(name) for name in event.leaks]),
     )
 
 

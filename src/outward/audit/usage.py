@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @dataclass(slots=True)
 class Usage:
     """``last`` is the time of the last use, as records have it; ``destinations`` are hosts and how often; ``leaks`` are what
-    was refused because the placeholder was in it.
+    carried the placeholder to where it does not belong.
     """
 
     last: str = ""
@@ -26,11 +26,12 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Leak:
-    """One refused request: when, whose, and where it would have gone."""
+    """One request that carried the placeholder: when, whose, and where it would have gone; or went, if it ``passed``."""
 
     time: str
     agent: str
     host: str
+    passed: bool = False
 
 
 def usage(records: Iterable[Record]) -> dict[str, Usage]:
@@ -39,6 +40,10 @@ def usage(records: Iterable[Record]) -> dict[str, Usage]:
     for record in records:
         fields = record.fields
         names = fields.get("secrets")
+        passed = fields.get("leaks")
+        for name in passed if isinstance(passed, list) else ():
+            leak = Leak(record.time, str(fields.get("agent") or ""), str(fields.get("host") or ""), passed=True)
+            found.setdefault(str(name), Usage()).leaks.append(leak)
         leaked = fields.get("code") == Code.PLACEHOLDER_LEAK.value
         if not isinstance(names, list) or not (leaked or fields["phase"] == "start"):
             continue

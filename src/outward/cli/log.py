@@ -134,7 +134,14 @@ def _row(fields: dict[str, Any]) -> dict[str, str]:
 def _request(fields: dict[str, Any]) -> str:
     host, port = fields.get("host", ""), fields.get("port")
     authority = f"{host}:{port}" if port not in {None, 80, 443} else host
-    why = fields.get("error") or fields.get("code") or fields.get("rule") or ""
+    leaks = ", ".join(map(str, fields.get("leaks") or ()))
+    why = (
+        (leaks and f"the placeholder of {leaks} passed in the body")
+        or fields.get("error")
+        or fields.get("code")
+        or fields.get("rule")
+        or ""
+    )
     parts = (fields.get("method") or fields.get("kind", ""), f"{authority}{fields.get('path', '')}", why and f"({why})")
     return " ".join(str(part) for part in parts if part)
 

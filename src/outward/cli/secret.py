@@ -81,7 +81,7 @@ def set_command(name: str, in_file: bool, passphrase_file: Path | None) -> None:
 def list_command(policy_file: Path | None, as_json: bool) -> None:
     """Show the secrets of the policy and of this machine: where each is kept, where it went, and where it nearly leaked.
 
-    A leak is a request that was refused because it carried the placeholder to where it does not belong.
+    A leak is a request that carried the placeholder to where it does not belong: refused, or recorded where the policy says so.
     """
     policy = Policy()
     try:

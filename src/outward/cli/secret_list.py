@@ -108,7 +108,8 @@ def _leaks(one: Usage) -> Iterable[str]:
     for leak in one.leaks[-_SHOWN_LEAKS:]:
         moment = leak.time[:16].replace("T", " ")
         yield printable(
-            f"  LEAK refused {moment}: {leak.agent or 'a client'} sent its placeholder to {leak.host or 'somewhere'}"
+            f"  LEAK {'passed' if leak.passed else 'refused'} {moment}: {leak.agent or 'a client'} sent its placeholder"
+            f" to {leak.host or 'somewhere'}"
         )
     if (more := len(one.leaks) - _SHOWN_LEAKS) > 0:
         yield f"  and {more} more: outward log --denied"

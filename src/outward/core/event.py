@@ -25,6 +25,7 @@ class Event:
         "host",
         "id",
         "kind",
+        "leaks",
         "method",
         "path",
         "phase",
@@ -59,6 +60,7 @@ class Event:
         ttfb_ms: float | None = None,
         address: str | None = None,
         error: str | None = None,
+        leaks: tuple[str, ...] = (),
     ) -> None:
         self.phase: Final = phase
         self.id: Final = id
@@ -80,3 +82,4 @@ class Event:
         self.ttfb_ms: Final = ttfb_ms
         self.address: Final = address
         self.error: Final = error
+        self.leaks: Final = leaks

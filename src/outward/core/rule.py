@@ -90,6 +90,7 @@ class Destination:
     instead of the resolved name. ``proxy`` is somebody else's that the way leads through, ``"none"`` where it must not, and
     ``None`` where the caller's environment decides. ``ca`` is the PEM text of an additional root. ``agents`` is ``None`` for
     all agents; an empty set matches none. ``client_certificate`` is a PEM text, and the name of the secret that is its key.
+    ``body_canaries`` is what becomes of a request in whose body a placeholder stands that does not belong there.
     """
 
     name: str
@@ -106,4 +107,5 @@ class Destination:
     allow_private: bool = False
     client_credentials: Literal["strip", "pass"] = "strip"
     redact: bool = True
+    body_canaries: Literal["deny", "record"] = "deny"
     agents: frozenset[str] | None = None

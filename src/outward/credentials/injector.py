@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import quote
 
 from outward.core.canonical import folded_name
-from outward.credentials.captured import entry_of
+from outward.credentials.canaries import Canaries
 from outward.credentials.forms import basic, body, cookie, header, placeholder, query
 from outward.credentials.forms.header import header_text
 from outward.credentials.scrub import Scrubber, in_base64
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from outward.core import Destination, Injection, Secret
     from outward.credentials.forms.signing import Signed, Signer, Signing, Unsigned
-    from outward.credentials.store import CredentialStore
 
 CLIENT_CREDENTIALS: Final = frozenset(
     {"authorization", "x-api-key", "x-goog-api-key", "api-key", "x-amz-security-token"}
@@ -43,6 +42,15 @@ class Values(Protocol):
 
     def stand_ins(self, name: str) -> tuple[str, ...]:
         """What stands for the value inside, the newest first."""
+        ...
+
+    @property
+    def version(self) -> int:
+        """Grows when there are stand-ins that :meth:`foreign` did not know."""
+        ...
+
+    def foreign(self, bound: Sequence[str]) -> dict[str, str]:
+        """The names of all secrets but those in ``bound``, by their stand-ins."""
         ...
 
     def is_missing(self, name: str) -> bool:
@@ -94,6 +102,8 @@ class Injector:
         self._fresh_until = 0.0 if self.secrets else float("inf")
         self._values: dict[str, Secret] = {}
         self._rendered = False
+        self._canaries: Canaries | None = None
+        self._version = -1
         self._lines: tuple[tuple[str, str], ...] = ()
         self._query = ""
         self._cookie = ""
@@ -163,6 +173,15 @@ class Injector:
                 for name in real.keys() & injection.secrets:
                     written.extend(in_base64(*real[name]))
         return Scrubber(dict(pairs).items(), dict(written).items())
+
+    def canaries(self) -> Canaries | None:
+        """The stand-ins that do not belong to this destination, if there are any."""
+        version = self._store.version
+        if version != self._version:
+            names = self._store.foreign(self.secrets)
+            self._canaries = Canaries(names) if names else None
+            self._version = version
+        return self._canaries
 
     @property
     def wants_identity(self) -> bool:
@@ -257,17 +276,3 @@ def _places(injections: Sequence[Injection]) -> dict[str, frozenset[str]]:
             (name,) = injection.secrets
             places[name] = places.get(name, frozenset()) | injection.places
     return places
-
-
-def find_leak(
-    store: CredentialStore, head: str, authorization: str | None, bound: Sequence[str], agent: str
-) -> str | None:
-    """The name of a secret whose placeholder stands in ``head``, or inside Basic credentials, and is not in ``bound``."""
-    hidden = placeholder.decode_basic(authorization) if authorization else None
-    for text, name in store.secret_of_placeholder.items():
-        if name not in bound and (text in head or (hidden is not None and text in hidden)):
-            return name
-    for text, (owner, name) in store.captured.owners.items():
-        if (owner != agent or name not in bound) and (text in head or (hidden is not None and text in hidden)):
-            return entry_of(owner, name)
-    return None

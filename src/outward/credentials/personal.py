@@ -35,6 +35,15 @@ class AgentStore:
         token = self._token(name)
         return token.stand_ins if token is not None else ()
 
+    @property
+    def version(self) -> int:
+        """See :class:`~outward.credentials.store.CredentialStore`."""
+        return self._store.version
+
+    def foreign(self, bound: Sequence[str]) -> dict[str, str]:
+        """Another agent's are foreign, whatever is bound."""
+        return self._store.foreign(bound, self._agent)
+
     def is_missing(self, name: str) -> bool:
         """Certain only where what is known is current."""
         captured = self._store.captured

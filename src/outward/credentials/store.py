@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 from outward.core import NO_CALLER_PROXIES, HostError, Secret, SecretUnavailable
-from outward.credentials.captured import Captured
+from outward.credentials.captured import Captured, entry_of
 from outward.credentials.kept import Kept, Lifetime
 from outward.credentials.parts import part_of
 from outward.credentials.sources import SOURCES, Outside
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Hashable, Mapping
+    from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 
     from outward.core import CallerProxies
     from outward.credentials.kept import Fetched
@@ -91,6 +91,22 @@ class CredentialStore:
     def stand_ins(self, name: str) -> tuple[str, ...]:
         """What stands for the value inside; the newest first. Of what is captured each agent has its own."""
         return () if self.is_captured(name) else (self.placeholders[name],)
+
+    @property
+    def version(self) -> int:
+        """Grows when there are stand-ins that :meth:`foreign` did not know."""
+        return self.captured.version
+
+    def foreign(self, bound: Sequence[str], agent: str | None = None) -> dict[str, str]:
+        """The names of all secrets but those in ``bound``, by their stand-ins.
+
+        What is captured is bound for ``agent`` alone; others' is named as in the local store.
+        """
+        names = {text: name for text, name in self.secret_of_placeholder.items() if name not in bound}
+        for text, (owner, name) in self.captured.owners.items():
+            if owner != agent or name not in bound:
+                names[text] = entry_of(owner, name)
+        return names
 
     def is_captured(self, name: str) -> bool:
         """Whether log-ins bring it. See :class:`~outward.credentials.personal.AgentStore`."""

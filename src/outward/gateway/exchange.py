@@ -26,6 +26,7 @@ from outward.core import (
     SecretUnavailable,
     UpstreamError,
 )
+from outward.credentials.canaries import Watch
 from outward.gateway.attempt import Attempt
 from outward.gateway.capturing import Capturing
 from outward.gateway.denial import Denial, Refused, code_of
@@ -74,6 +75,7 @@ class Exchange:
         "_unpacking",
         "_upstream",
         "_verdict",
+        "_watch",
         "_whole",
         "client",
         "gateway",
@@ -96,6 +98,7 @@ class Exchange:
         self._unpacking: Unpacking | None = None
         self._task: asyncio.Task[None] | None = None
         self._capturing: Capturing | None = None
+        self._watch: Watch | None = None
         self._injector: Injector
         self._destination: Destination
         self._batch: Batch
@@ -112,6 +115,8 @@ class Exchange:
         self._request_done = done
         try:
             self._decide()
+            if not done and (canaries := self._injector.canaries()) is not None:
+                self._watch = Watch(canaries, lets_pass=self._destination.body_canaries == "record")
             gathers = self._attempt.must_gather(self._request, self._injector) and not done
         except OutwardError as error:
             self.refuse_for(error)
@@ -234,6 +239,10 @@ class Exchange:
         """More of the request's body; after an upgrade, whatever the client sends."""
         self._record.body_in += len(payload)
         self._request_done = done
+        if self._watch is not None and not self._tunnel:
+            payload = self._watch.feed(payload, done=done)
+            if self._watch.found is not None:
+                self._leaked(self._watch.found, passes=self._watch.lets_pass)
         if self._gathering:
             self._gather(payload, done=done)
         elif self._upstream is not None:
@@ -243,6 +252,27 @@ class Exchange:
                 self._give_up(error)
         elif not self._record.ended and self._unpacking is None:
             self._attempt.keep(payload)
+
+    def _leaked(self, secret: str, *, passes: bool) -> None:
+        """A placeholder stands in the body that does not belong there. What has been forwarded before it is cut short."""
+        if passes:
+            self._record.leaks = (secret,)
+            return
+        if self._record.ended:
+            return
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+        upstream, self._upstream = self._upstream, None
+        if upstream is not None:
+            upstream.close()
+        error = Leaked(secret)
+        if self._answering:
+            self._record.secrets = (secret,)
+            self._end(code=error.code, error=error.message)
+            self.client.abort()
+        else:
+            self.refuse_for(error)
 
     def _gather(self, payload: bytes, *, done: bool) -> None:
         if self._record.ended:

@@ -32,6 +32,7 @@ class Record:
         "body_in",
         "body_out",
         "ended",
+        "leaks",
         "secrets",
         "status",
     )
@@ -47,6 +48,7 @@ class Record:
         self.address: str | None = None
         self.status: int | None = None
         self.secrets: tuple[str, ...] = ()
+        self.leaks: tuple[str, ...] = ()
         self.body_in = 0
         self.body_out = 0
 
@@ -107,6 +109,7 @@ class Record:
                 None if self._first_byte is None else (self._first_byte - self._started) * 1e3,
                 self.address,
                 error,
+                self.leaks,
             )
         )
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from outward.core import Code, Request, canonical_path, canonical_query
-from outward.credentials.injector import Injector, find_leak
+from outward.core import Code, Destination, Request, canonical_path, canonical_query
+from outward.credentials.canaries import in_name
+from outward.credentials.injector import Injector
 from outward.credentials.personal import AgentStore
 from outward.gateway.denial import Refused
 from outward.gateway.upstream_proxy import ProxyChoice
 from outward.gateway.websocket import check_request
 
 if TYPE_CHECKING:
-    from outward.core import Destination, Verdict
+    from outward.core import Verdict
     from outward.credentials import CredentialStore
     from outward.gateway.http1 import RequestHead
     from outward.gateway.streams import ClientStream
@@ -42,6 +43,7 @@ class Ruleset:
             for destination in policy.destinations
             if any(map(store.is_captured, self._injectors[destination].secrets))
         }
+        self._nowhere: Final = Injector(Destination("", "", 0, "https", ()), store)
         self._reads_headers: Final = any(rule.headers for d in policy.destinations for rule in d.rules)
 
     def canonical(self, client: ClientStream, head: RequestHead) -> Request:
@@ -73,7 +75,7 @@ class Ruleset:
         destination = verdict.destination
         if not verdict.allowed or destination is None:
             if verdict.code is Code.HOST_NOT_ALLOWED:
-                self._check_leaks(head, (), agent)
+                self._check_leaks(head, self._nowhere)
             raise Refused(verdict.code or Code.DENIED_BY_RULE, "")
         if head.method == "TRACE":
             # An answer to TRACE is the request, with the credential that we put in (RFC 9110 §9.3.8).
@@ -81,10 +83,15 @@ class Ruleset:
         if head.websocket:
             check_request(head)
         injector = self._injector(destination, agent)
-        self._check_leaks(head, injector.secrets, agent)
+        self._check_leaks(head, injector)
         return injector
 
-    def _check_leaks(self, head: RequestHead, bound: tuple[str, ...], agent: str) -> None:
-        secret = find_leak(self.store, head.text, head.authorization, bound, agent)
+    def _check_leaks(self, head: RequestHead, injector: Injector) -> None:
+        canaries = injector.canaries()
+        secret = canaries.in_head(head.text, head.authorization) if canaries is not None else None
         if secret is not None:
             raise Leaked(secret)
+
+    def leaked(self, host: str) -> str | None:
+        """The name of a secret whose placeholder, or a good part of it, is in a host name: no name has any."""
+        return in_name(self.store.foreign(()), host)

@@ -21,7 +21,16 @@ if TYPE_CHECKING:
     from outward.policy.shapes import Reading, Value
     from outward.policy.tree import Node
 
-_NOT_WITH_PASSTHROUGH: Final = ("ask", "deny", "inject", "ca", "client_certificate", "redact", "client_credentials")
+_NOT_WITH_PASSTHROUGH: Final = (
+    "ask",
+    "deny",
+    "inject",
+    "ca",
+    "client_certificate",
+    "redact",
+    "canaries",
+    "client_credentials",
+)
 _VAULT_LOG_INS: Final = {
     "role_id": {"approle"},
     "secret_id": {"approle"},
@@ -203,6 +212,7 @@ class Builder:
             "allow_private": value.get("allow_private", False),
             "client_credentials": value.get("client_credentials", "strip"),
             "redact": value.get("redact", True),
+            "body_canaries": value.data["canaries"].get("body", "deny") if "canaries" in value.data else "deny",
             "agents": frozenset(item.data for item in value.data["agents"].data) if "agents" in value.data else None,
         }
         for scheme, host, port in self._places(value):

@@ -234,6 +234,19 @@ DESTINATION: Final = Record(
             Choice(("strip", "pass")), "what becomes of credentials that the client sends; default `strip`"
         ),
         "redact": Field(Flag(), "whether secrets are taken out of what comes back; default `true`"),
+        "canaries": Field(
+            Record(
+                "canaries",
+                {
+                    "body": Field(
+                        Choice(("deny", "record")),
+                        "a placeholder of another secret in a body; default `deny`",
+                        required=True,
+                    )
+                },
+            ),
+            "what becomes of placeholders that do not belong there",
+        ),
         "agents": Field(List(NAME), "only for these agents; an empty list is for none"),
         "i_understand_this_allows_everything": Field(Flag(only=True), 'needed for `host: "*"`'),
     },

@@ -29,7 +29,7 @@ EVENTS = st.builds(
         name: st.none() | HOSTILE
         for name in ("method", "scheme", "host", "path", "verdict", "code", "rule", "address", "error")
     },
-    secrets=st.lists(HOSTILE, max_size=3).map(tuple),
+    **dict.fromkeys(("secrets", "leaks"), st.lists(HOSTILE, max_size=3).map(tuple)),
     **dict.fromkeys(("port", "status", "bytes_in", "bytes_out"), NUMBER),
     duration_ms=DURATION,
     ttfb_ms=DURATION,
@@ -58,6 +58,7 @@ ORDER = [
     "ttfb_ms",
     "address",
     "error",
+    "leaks",
     "prev",
     "hash",
 ]
@@ -82,7 +83,7 @@ def test_every_event_becomes_one_line_that_says_the_same(event: Event) -> None:
     parsed = record(event)
     assert list(parsed) == [name for name in ORDER if name in parsed]
     for name, value in values(event).items():
-        if value is None:
+        if value is None or (name == "leaks" and not value):
             assert name not in parsed
         elif isinstance(value, tuple):
             assert len(parsed[name]) == len(value)
@@ -97,7 +98,7 @@ def test_every_event_becomes_one_line_that_says_the_same(event: Event) -> None:
 
 
 def test_the_order_of_the_fields_is_the_contract() -> None:
-    full = changed(END, code="path_not_allowed", address="192.0.2.1", error="reset")
+    full = changed(END, code="path_not_allowed", address="192.0.2.1", error="reset", leaks=("github",))
     assert list(record(full)) == ORDER
 
 

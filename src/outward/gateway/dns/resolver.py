@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Final
 
@@ -11,7 +10,6 @@ from outward.core.canonical import is_address
 from outward.gateway.dns.message import AAAA, A, Outcome, Question, Unreadable, parse_question, refusal
 
 if TYPE_CHECKING:
-    from outward.credentials import CredentialStore
     from outward.gateway.dns.addresses import Addresses
     from outward.gateway.gateway import Gateway
     from outward.policy import Policy
@@ -21,8 +19,6 @@ PER_SECOND: Final = 200.0
 """Questions that are answered. Each is a record, and whoever asks without end must not push older ones out of the journal."""
 
 _LOOPBACK: Final[dict[int, IPv4Address | IPv6Address]] = {A: IPv4Address("127.0.0.1"), AAAA: IPv6Address("::1")}
-
-_NOT_ALPHANUMERIC: Final = re.compile(r"[^a-z0-9]+")
 
 
 class Resolver:
@@ -66,8 +62,8 @@ class Resolver:
     def _answer(self, gateway: Gateway, question: Question) -> bytes:
         # Both kinds of address are one question for a person: may this name be reached?
         what = "DNS" if question.kind in _LOOPBACK else f"DNS {question.kind_name}"
-        policy, store = gateway.ruleset.policy, gateway.ruleset.store
-        secret = leaked(store, question.name.lower())
+        policy = gateway.ruleset.policy
+        secret = gateway.ruleset.leaked(question.name)
         if secret is not None:
             said = f"the placeholder of secret {secret!r}"
             self._record(gateway, what, Code.PLACEHOLDER_LEAK, secret=secret, host=question.name.lower(), error=said)
@@ -129,15 +125,3 @@ class Resolver:
 def is_local(name: str) -> bool:
     """Whether a name is the asker's own machine by definition (RFC 6761 §6.3)."""
     return name == "localhost" or name.endswith(".localhost")
-
-
-def leaked(store: CredentialStore, name: str) -> str | None:
-    """The name of a secret whose placeholder is in a host name.
-
-    Names have no case, and few characters beside letters and digits; long ones consist of labels of at most 63.
-    """
-    text = _NOT_ALPHANUMERIC.sub("", name)
-    for stand_in, secret in store.secret_of_placeholder.items():
-        if _NOT_ALPHANUMERIC.sub("", stand_in.lower()) in text:
-            return secret
-    return None

@@ -16,6 +16,7 @@ from outward.gateway.http1 import MAX_HEAD
 from outward.gateway.listeners import peek
 from outward.gateway.record import Record
 from outward.gateway.routes import TunnelRoute
+from outward.gateway.ruleset import Leaked
 from outward.gateway.tunnel import Tunnel
 
 if TYPE_CHECKING:
@@ -78,6 +79,9 @@ class Opening:
     async def run(self) -> bool:
         """Whether the connection has been handed over; if not, the client has been told why."""
         # Step 2: the host is decided about before any TLS.
+        if (secret := self._gateway.ruleset.leaked(self._host)) is not None:
+            await self._refuse_leak(Leaked(secret))
+            return False
         policy = self._gateway.ruleset.policy
         agent = self.asked.agent
         verdict = policy.decide_host(agent, self._host, self._port)
@@ -174,6 +178,12 @@ class Opening:
         """Records the refusal and tells the client."""
         self.record(code, detail, verdict)
         await self._replies.refuse(self._denial(code, detail, verdict))
+
+    async def _refuse_leak(self, error: Leaked) -> None:
+        record = Record(self._gateway, "connect")
+        record.secrets = (error.secret,)
+        record.end(self.asked, None, code=error.code, error=error.message)
+        await self._replies.refuse(self._denial(error.code, error.message, None))
 
     def record(self, code: Code, detail: str, verdict: Verdict | None = None) -> None:
         """For a client that there is no telling any more."""

@@ -14,7 +14,7 @@ from outward.core.summary import Summary
 from outward.credentials import CredentialStore
 from outward.gateway.dns import Addresses, Resolver
 from outward.gateway.dns.message import AAAA, A
-from outward.gateway.dns.resolver import BURST, PER_SECOND, leaked
+from outward.gateway.dns.resolver import BURST, PER_SECOND
 from outward.gateway.ledger import Ledger
 from outward.gateway.ruleset import Ruleset
 from outward.gateway.turn import Turn
@@ -158,7 +158,7 @@ def test_a_placeholder_in_a_name_is_reported(ground, name):
 
 
 def test_half_a_placeholder_is_none(ground):
-    assert leaked(ground.ruleset.store, "sk-ant-test.placeholder_01234.wild.test") is None
+    assert ground.ruleset.leaked("sk-ant-test.placeholder_01234.wild.test") is None
 
 
 def test_without_a_journal_there_is_no_answer(ground):
