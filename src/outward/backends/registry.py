@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 BACKENDS: Final[dict[str, str]] = {
     # The name in a policy, and the module whose `find(place)` gives the backend or says why there is none.
     "bubblewrap": "outward.backends.bubblewrap",
+    "gvisor": "outward.backends.gvisor",
 }
 
 

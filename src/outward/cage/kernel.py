@@ -14,6 +14,7 @@ import struct
 from pathlib import Path
 from typing import Final
 
+CLONE_NEWNS: Final = 0x20000
 CLONE_NEWUSER: Final = 0x10000000
 CLONE_NEWNET: Final = 0x40000000
 
@@ -60,14 +61,15 @@ def die_with_parent(parent: int) -> None:
         raise ProcessLookupError("the parent process is gone")
 
 
-def map_own_ids(uid: int, gid: int) -> None:
-    """Maps the caller's own user and group to themselves in a user namespace that was just created (user_namespaces(7)).
+def map_own_ids(uid: int, gid: int, *, as_root: bool = False) -> None:
+    """Maps the caller's own user and group to themselves, or to root's numbers, in a user namespace that was just created
+    (user_namespaces(7)).
 
-    The only mapping that needs no privilege, and therefore the same one for root.
+    One user alone is the only mapping that needs no privilege, and therefore the same one for root.
     """
     Path("/proc/self/setgroups").write_text("deny")
-    Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
-    Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
+    Path("/proc/self/uid_map").write_text(f"{0 if as_root else uid} {uid} 1")
+    Path("/proc/self/gid_map").write_text(f"{0 if as_root else gid} {gid} 1")
 
 
 def loopback_up() -> None:

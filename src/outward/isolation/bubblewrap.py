@@ -76,10 +76,10 @@ def find(memory: Path) -> Bubblewrap:
     Only the system's own directories are searched: what the agent could write to must not confine it. ``memory`` is a file of
     ours in which the version is kept: asking for it would take longer than all the rest.
     """
-    path = _installed("bwrap")
+    path = installed("bwrap")
     if path is None:
         raise HostError("bubblewrap (bwrap) is not installed, and nothing runs without a sandbox", hint=_INSTALL)
-    setsid = _installed("setsid")
+    setsid = installed("setsid")
     if setsid is None:
         raise HostError("setsid is not installed", hint="Install util-linux with the system's package manager.")
     version = _version(path, memory)
@@ -104,7 +104,8 @@ def probe(bubblewrap: Bubblewrap) -> None:
         raise HostError(f"bubblewrap does not work on this machine: {said}", hint=_CONTAINER)
 
 
-def _installed(name: str) -> str | None:
+def installed(name: str) -> str | None:
+    """The program of that name in the system's own directories: what the agent could write to must not confine it."""
     candidates = (f"{directory}/{name}" for directory in _SYSTEM_PATH.split(":"))
     return next((path for path in candidates if os.path.isfile(path) and os.access(path, os.X_OK)), None)  # noqa: PTH113
 

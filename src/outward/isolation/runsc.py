@@ -1,0 +1,73 @@
+"""gVisor's ``runsc``: which one there is, and its command line."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from outward.core import HostError
+from outward.isolation.bubblewrap import installed
+from outward.isolation.system import UID
+
+PLATFORMS: Final = ("systrap", "ptrace")
+"""The ways in which runsc takes a program's system calls, best first. The first is missing before 2023. ``kvm`` is left out:
+it hangs in many virtual machines, and hands the sandbox the one interface of the host's kernel that gVisor is there to avoid."""
+
+_INSTALL: Final = (
+    "Install runsc with the system's package manager (package `runsc`), or see gvisor.dev/docs/user_guide/install."
+)
+
+
+class Runsc(NamedTuple):
+    """The installed tools, as absolute paths: runsc, and util-linux's to name the user inside and to come beside runsc."""
+
+    path: str
+    unshare: str
+    nsenter: str
+
+    def argv(self, platform: str, directory: str, pid_file: str) -> tuple[str, ...]:
+        """Runs the bundle in ``directory``, keeps its state there, and writes to ``pid_file`` once the sandbox is built."""
+        flags = (
+            f"--root={directory}/state",
+            f"--platform={platform}",
+            "--network=host",  # of the namespace that it is started in: the cage
+            "--ignore-cgroups",  # ours hold it
+        )
+        return (self.path, *flags, "run", f"--bundle={directory}", f"--pid-file={pid_file}", "sandbox")
+
+    def kill_argv(self, pid: int, owner: int, directory: str, number: int) -> tuple[str, ...]:
+        """Sends a signal to all processes of the sandbox that the runsc ``pid`` runs.
+
+        Its control socket is in the cage, which belongs to the user namespace behind the descriptor ``owner``; its state is
+        below, in runsc's own. One program after the other enters them: nobody has capabilities over both at once.
+        """
+        cage = (
+            self.nsenter,
+            f"--user=/proc/self/fd/{owner}",
+            "--preserve-credentials",
+            f"--net=/proc/{pid}/ns/net",
+            "--",
+        )
+        beside = (self.nsenter, f"--target={pid}", "--user", "--mount", "--preserve-credentials", "--")
+        return (*cage, *beside, self.path, f"--root={directory}/state", "kill", "--all", "sandbox", str(number))
+
+    @property
+    def prefix(self) -> tuple[str, ...]:
+        """What comes before the command. There is one user inside, and it has to be 0 for runsc: a user namespace of gVisor's
+        own kernel shows it, and what it owns, as the agent."""
+        return (self.unshare, "--user", f"--map-user={UID}", f"--map-group={UID}", "--")
+
+
+def find() -> Runsc:
+    """The runsc of this machine. Raises :class:`HostError` with the way out where there is none.
+
+    Only the system's own directories are searched: what the agent could write to must not confine it.
+    """
+    path = installed("runsc")
+    if path is None:
+        raise HostError("gVisor (runsc) is not installed", hint=_INSTALL)
+    unshare, nsenter = installed("unshare"), installed("nsenter")
+    if unshare is None or nsenter is None:
+        raise HostError(
+            "unshare and nsenter are not installed", hint="Install util-linux with the system's package manager."
+        )
+    return Runsc(path, unshare, nsenter)
