@@ -125,7 +125,7 @@ class GVisor:
             bundle.write(self._directory)
 
         argv = self._tool.argv(platform, directory, f"/proc/self/fd/{built}")
-        return Command(argv, spec.stdio, (built,), prepare)
+        return Command(argv, spec.stdio, (built,), prepare, spec.launch.terminal)
 
     def _send(self, pid: int, number: int) -> bool:
         network = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)

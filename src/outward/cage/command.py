@@ -12,7 +12,8 @@ class Command(NamedTuple):
     """A program to start inside the cage, with an empty environment.
 
     ``argv[0]`` is an absolute path. ``stdio`` are the descriptors that become 0, 1 and 2; ``inherit`` are further ones that
-    stay open under their own numbers. Everything else is closed. ``prepare`` is called inside before it starts, with every
+    stay open under their own numbers. Everything else is closed. ``terminal`` makes ``stdio[0]`` its controlling terminal.
+    ``prepare`` is called inside before it starts, with every
     capability over the namespaces; an :class:`OSError` of it means that the command is not started.
     """
 
@@ -20,3 +21,4 @@ class Command(NamedTuple):
     stdio: tuple[int, int, int] = (0, 1, 2)
     inherit: tuple[int, ...] = ()
     prepare: Callable[[], None] | None = None
+    terminal: bool = False

@@ -6,8 +6,10 @@ Nothing here returns to the caller's code: the process either becomes the comman
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import signal
+import termios
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from outward.cage import kernel
@@ -57,4 +59,6 @@ def _become(command: Command) -> NoReturn:
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)  # Python ignores them, and ignoring is inherited
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    if command.terminal:
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     os.execve(command.argv[0], command.argv, {})  # noqa: S606 (no shell is the point)

@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from outward.core import HostError
+from outward.isolation import programs
 from outward.isolation.system import HOSTNAME, UID
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ OLDEST: Final = (0, 5)
 _SIZES: Final = (0, 7)
 """The first version with ``--size``."""
 
-_SYSTEM_PATH: Final = "/usr/bin:/bin:/usr/local/bin"
 _CONTAINER: Final = (
     "In a container it needs user namespaces and an unmasked /proc "
     "(docker: --security-opt seccomp=unconfined --security-opt systempaths=unconfined)."
@@ -76,10 +76,10 @@ def find(memory: Path) -> Bubblewrap:
     Only the system's own directories are searched: what the agent could write to must not confine it. ``memory`` is a file of
     ours in which the version is kept: asking for it would take longer than all the rest.
     """
-    path = installed("bwrap")
+    path = programs.installed("bwrap")
     if path is None:
         raise HostError("bubblewrap (bwrap) is not installed, and nothing runs without a sandbox", hint=_INSTALL)
-    setsid = installed("setsid")
+    setsid = programs.installed("setsid")
     if setsid is None:
         raise HostError("setsid is not installed", hint="Install util-linux with the system's package manager.")
     version = _version(path, memory)
@@ -102,12 +102,6 @@ def probe(bubblewrap: Bubblewrap) -> None:
     if trial.returncode != 0:
         said = trial.stderr.strip().removeprefix("bwrap: ") or f"exit status {trial.returncode}"
         raise HostError(f"bubblewrap does not work on this machine: {said}", hint=_CONTAINER)
-
-
-def installed(name: str) -> str | None:
-    """The program of that name in the system's own directories: what the agent could write to must not confine it."""
-    candidates = (f"{directory}/{name}" for directory in _SYSTEM_PATH.split(":"))
-    return next((path for path in candidates if os.path.isfile(path) and os.access(path, os.X_OK)), None)  # noqa: PTH113
 
 
 def _version(path: str, memory: Path) -> tuple[int, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from outward.core import HostError
-from outward.isolation.bubblewrap import installed
+from outward.isolation.programs import installed
 from outward.isolation.system import UID
 
 PLATFORMS: Final = ("systrap", "ptrace")
