@@ -207,6 +207,7 @@ def test_rules_for_one_family_only_are_noticed(monkeypatch):
 def test_rules_that_lead_elsewhere_are_noticed(monkeypatch):
     load = rules.load
     monkeypatch.setattr(rules, "load", lambda *families, **_: load(*families, dns=53, transparent=PORT))
+    monkeypatch.setattr(plumbing, "_TEST_TIME", 0.2)
     with pytest.raises(HostError, match="a connection did not come to the gateway"):
         Cage.open(python(DIAL, PORT))
 

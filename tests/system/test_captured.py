@@ -331,6 +331,13 @@ def test_datagrams_are_refused_at_once(town: Town) -> None:
     assert all(line.startswith("refused") for line in lines), lines
 
 
+def test_whoever_is_dialled_answers_where_there_is_no_cage(town: Town) -> None:
+    assert attack_outside("speak", "AF_INET", "127.0.0.1", town.shout.port) == "OPEN"
+    assert attack_outside("speak", "AF_INET", "127.0.0.1", town.banner.port) == "OPEN"
+    for server in (town.shout, town.banner):
+        assert town.caller.attack("speak", "AF_INET", "127.0.0.1", server.port).startswith("CLOSED")
+
+
 def test_datagrams_get_out_where_there_is_no_cage() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.1", 0))

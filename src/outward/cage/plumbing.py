@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import select
 import socket
 import struct
 from typing import TYPE_CHECKING, Final
@@ -157,12 +158,14 @@ def _test(family: socket.AddressFamily, sockets: Sockets, *, filtered: bool) -> 
 
 
 def _taken(family: socket.AddressFamily, listeners: tuple[socket.socket, ...]) -> None:
-    for listener in listeners:
-        if listener.family == family:
-            listener.setblocking(False)
-            with contextlib.suppress(BlockingIOError):
-                listener.accept()[0].close()
-                return
+    """Who dialled may know that it is connected a moment before the listener does."""
+    poll = select.poll()
+    ours = {listener.fileno(): listener for listener in listeners if listener.family == family}
+    for descriptor in ours:
+        poll.register(descriptor, select.POLLIN)
+    for descriptor, _ in poll.poll(_TEST_TIME * 1000):
+        ours[descriptor].accept()[0].close()
+        return
     raise OSError(errno.EPROTO, "a connection did not come to the gateway")
 
 
