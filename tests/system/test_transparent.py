@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Queue
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import trustme
@@ -476,7 +476,9 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 @contextmanager
-def outside(directory: Path, policy: Policy, *sockets: socket.socket) -> Iterator[tuple[str, Path]]:
+def outside(
+    directory: Path, policy: Policy, *sockets: socket.socket, greeting_time: float = listeners.GREETING_TIME
+) -> Iterator[tuple[str, Path]]:
     """A gateway out here, with listening sockets that were made inside: its certificate, and its journal."""
     authority = Authority.open(directory / "pki")
     started: Queue[Callable[[], object]] = Queue()
@@ -487,6 +489,7 @@ def outside(directory: Path, policy: Policy, *sockets: socket.socket) -> Iterato
         async with Gateway(policy=policy, store=store, authority=authority, journal=journal) as gateway:
             for sock in sockets:
                 gateway.listen_on(sock, TransparentFront("captive"))
+                cast(listeners.Listener, gateway._parts[-1]).greeting_time = greeting_time
             started.put(lambda: loop.call_soon_threadsafe(stop.set))
             await stop.wait()
 
@@ -559,11 +562,10 @@ def test_without_a_filter_where_every_address_is_local(
 
 
 def test_silence_is_refused_by_address_and_recorded(
-    network: Namespace, remote: tuple[Upstream, Policy], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    network: Namespace, remote: tuple[Upstream, Policy], tmp_path: Path
 ) -> None:
     network.redirect()
-    monkeypatch.setattr(listeners, "GREETING_TIME", 0.3)
-    with outside(tmp_path, remote[1], network.listen("127.0.0.1", PORT)) as (_, journal):
+    with outside(tmp_path, remote[1], network.listen("127.0.0.1", PORT), greeting_time=0.3) as (_, journal):
         with Connection(network.connect(EVIL, 25)) as client:
             assert client.closed()
         (record,) = records(journal)
