@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+import subprocess
+from pathlib import Path
 
 import pytest
 
 from outward.isolation.syscalls import numbers
 from tests.system.conftest import attack_outside
 from tests.system.test_attacks import attack_in_plain_bwrap
-
-if TYPE_CHECKING:
-    import subprocess
 
 pytestmark = pytest.mark.needs("bubblewrap")
 
@@ -102,7 +100,8 @@ class TestNested:
         assert self.inside(caller, nested, line).stdout == "mounted\n"
 
     def test_bubblewrap_runs_in_it(self, caller, nested):
-        line = "bwrap --unshare-all --ro-bind / / --dev /dev --chdir / sh -c 'ls -d /usr; touch /tmp/x'"
+        own = "--unshare-user --unshare-pid --unshare-net --unshare-ipc --unshare-uts"
+        line = f"bwrap {own} --ro-bind / / --dev /dev --chdir / sh -c 'ls -d /usr; touch /tmp/x'"
         assert caller.inside(line).returncode != 0
         done = self.inside(caller, nested, line)
         assert (done.stdout, "Read-only" in done.stderr) == ("/usr\n", True)
@@ -113,6 +112,17 @@ class TestNested:
         lines = "; ".join(f"{self.OWN} sh -c '{line}'" for line in tried)
         done = self.inside(caller, nested, f"{lines}; echo end")
         assert done.stdout == "end\n"
+
+    @pytest.mark.parametrize("kind", ["cgroup2", "cgroup -o pids"])
+    def test_control_groups_cannot_be_mounted(self, caller, nested, kind, tmp_path):
+        """Those of root, or of its user, would be its own to write: to lift a limit, or to freeze what runs beside it."""
+        line = f"mkdir -p x; {self.OWN} --cgroup sh -c 'mount -t {kind} none x && ls x'"
+        if f" {kind.split()[0]} " in Path("/proc/mounts").read_text():
+            argv = ["sh", "-c", line]
+            outside = subprocess.run(argv, capture_output=True, text=True, cwd=tmp_path, timeout=60)
+            assert "cgroup.procs" in outside.stdout
+        for each in (line, line.replace(" --cgroup", "")):
+            assert "cgroup.procs" not in self.inside(caller, nested, each).stdout
 
     def test_what_is_read_only_stays_so(self, caller, nested):
         tried = "mount -o remount,rw,bind $path; umount $path; touch $path/planted && echo $path"

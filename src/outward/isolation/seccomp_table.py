@@ -117,6 +117,17 @@ NEW_NAMESPACES: Final = RefusedBits("clone", 0, 0x7E020000, "new namespaces give
 
 (NEWTIME cannot be asked for through clone.)"""
 
+_NEW_CGROUP_NAMESPACE: Final = 0x02000000
+_CONTROL_GROUPS: Final = (
+    "in one of its own it could mount control groups, and write what root's, or its user's, are held to"
+)
+
+NESTED: Final = (
+    # What the profile `nested` refuses of what it allows.
+    RefusedBits("clone", 0, _NEW_CGROUP_NAMESPACE, _CONTROL_GROUPS),
+    RefusedBits("unshare", 0, _NEW_CGROUP_NAMESPACE, _CONTROL_GROUPS),
+)
+
 REFUSED_VALUES: Final = (
     RefusedValue("ioctl", 1, 0x5412, "TIOCSTI", "types into the caller's terminal"),
     RefusedValue("ioctl", 1, 0x541C, "TIOCLINUX", "pastes into the caller's console"),
@@ -153,4 +164,4 @@ def refused(profile: Profile) -> tuple[Refused, ...]:
 
 def refused_bits(profile: Profile) -> tuple[RefusedBits, ...]:
     """The calls that fail with certain flags."""
-    return () if profile == "nested" else (NEW_NAMESPACES,)
+    return NESTED if profile == "nested" else (NEW_NAMESPACES,)

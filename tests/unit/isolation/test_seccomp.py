@@ -13,6 +13,7 @@ from outward.isolation import seccomp
 from outward.isolation.seccomp_table import (
     FAMILIES,
     NAMESPACES,
+    NESTED,
     NEW_NAMESPACES,
     REFUSED,
     REFUSED_VALUES,
@@ -106,7 +107,7 @@ def test_the_numbers_are_those_of_the_kernel():
 def test_every_row_names_a_call_that_exists():
     known = numbers("x86_64").keys() | numbers("aarch64").keys()
     rows = [(row.name, row.reason) for row in (*REFUSED, *NAMESPACES)]
-    rows += [(row.name, row.reason) for row in (NEW_NAMESPACES, *REFUSED_VALUES)]
+    rows += [(row.name, row.reason) for row in (NEW_NAMESPACES, *NESTED, *REFUSED_VALUES)]
     assert {name for name, _ in rows} | {*SOCKET_CALLS} <= known
     assert all(reason for _, reason in rows)
     assert all(family.reason for family in FAMILIES)
@@ -120,7 +121,15 @@ def test_clone_is_allowed_without_and_refused_with_any_new_namespace(machine, or
     bits = NEW_NAMESPACES.bits
     assert verdict(machine, "clone", ordinary & ~bits) == seccomp.ALLOW
     assert verdict(machine, "clone", ordinary | bit) == refusal(errno.EPERM)
-    assert verdict(machine, "clone", ordinary | bit, profile="nested") == seccomp.ALLOW
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.parametrize("call", ["clone", "unshare"])
+@given(flags=WORD)
+def test_nested_sandboxes_get_all_namespaces_but_those_of_control_groups(machine, call, flags):
+    """As root, or as the user whose they are, whoever can mount them can write the limits, of others too."""
+    expected = refusal(errno.EPERM) if flags & 0x02000000 else seccomp.ALLOW
+    assert verdict(machine, call, flags, profile="nested") == expected
 
 
 @pytest.mark.parametrize("call", NAMESPACES, ids=lambda call: call.name)

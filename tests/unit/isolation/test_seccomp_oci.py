@@ -56,7 +56,7 @@ class TestBothSayTheSame:
     def test_about_any_call_whatever_its_arguments(self, machine, profile, data, arguments):
         agree(machine, profile, data.draw(st.sampled_from([*numbers(machine)])), arguments)
 
-    @given(name=st.sampled_from(["socket", "socketpair", "clone", "ioctl", "ptrace"]), arguments=ARGUMENTS)
+    @given(name=st.sampled_from(["socket", "socketpair", "clone", "unshare", "ioctl", "ptrace"]), arguments=ARGUMENTS)
     @example("socket", (2, 3, 132))  # neither the type nor the protocol
     @example("ioctl", (0, 1 << 32 | 0x5412, 0))
     def test_about_calls_that_depend_on_their_arguments(self, machine, profile, name, arguments):
@@ -75,7 +75,7 @@ class TestLibseccompSaysTheSame:
             assert said == (expected if resolves(name) else evaluate(oci(profile, machine), "none of them")), name
 
     @settings(max_examples=300)
-    @given(name=st.sampled_from(["socket", "socketpair", "clone", "ioctl", "ptrace"]), arguments=ARGUMENTS)
+    @given(name=st.sampled_from(["socket", "socketpair", "clone", "unshare", "ioctl", "ptrace"]), arguments=ARGUMENTS)
     def test_about_calls_that_depend_on_their_arguments(self, machine, profile, name, arguments):
         number = numbers(machine)[name]
         said = interpret(by_libseccomp(profile, machine), AUDIT[machine], number, *arguments)
