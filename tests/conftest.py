@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 # Before anything imports gRPC: its library starts its threads anew in every forked child of a process in which one of its
 # servers runs, and a process with threads cannot enter a user namespace.
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
+
+settings.register_profile("patient", deadline=None)  # no test asserts a time
+settings.load_profile("patient")
 
 CLIENTS = Path(__file__).parents[1] / ".clients" / "bin"
 """Where ``make clients`` puts the real clients that no distribution package brings: agents, node, npm, Python's."""

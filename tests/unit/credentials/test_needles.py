@@ -14,7 +14,7 @@ ANY = st.binary(max_size=2 * LONG)
 NEEDLES = st.lists(FEW | ANY, max_size=6)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(NEEDLES, st.lists(FEW | ANY, max_size=5).map(b"".join))
 def test_like_looking_for_one_after_the_other(needles: list[bytes], text: bytes) -> None:
     one = Needles(needles)
@@ -22,7 +22,7 @@ def test_like_looking_for_one_after_the_other(needles: list[bytes], text: bytes)
     assert (one.scan(text), one.search(text), one.among(text)) == (expected, expected, expected)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(NEEDLES, st.data(), ANY, ANY)
 def test_what_is_there_is_found_wherever_it_stands(
     needles: list[bytes], data: st.DataObject, before: bytes, after: bytes

@@ -43,7 +43,7 @@ def decoded(codings: Sequence[str], encoded: bytes, cuts: Sequence[int] = ()) ->
 
 @each_coding
 @given(data=st.binary(max_size=2000), repeated=st.integers(1, 200), cuts=st.lists(st.integers(0, 5000), max_size=6))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_cuts_make_no_difference(
     coding: str, encode: Callable[[bytes], bytes], data: bytes, repeated: int, cuts: list[int]
 ) -> None:
@@ -58,7 +58,7 @@ def test_octet_by_octet(coding: str, encode: Callable[[bytes], bytes]) -> None:
 
 @each_coding
 @given(cut=st.integers(1, 60))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_what_is_cut_short_is_not_whole(coding: str, encode: Callable[[bytes], bytes], cut: int) -> None:
     encoded = encode(bytes(range(256)))
     with pytest.raises(UpstreamError, match="ended in the middle"):
@@ -94,7 +94,7 @@ def test_nothing_at_all_is_whole(coding: str, encode: Callable[[bytes], bytes]) 
 
 @pytest.mark.parametrize("codings", [["gzip", "br"], ["zstd", "deflate", "gzip"]])
 @given(cuts=st.lists(st.integers(0, 5000), max_size=6))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_layers(codings: list[str], cuts: list[int]) -> None:
     encoded = text = b"".join(b"%d, " % number for number in range(20_000))
     for coding in codings:

@@ -6,7 +6,7 @@ import itertools
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from outward.core import ClientError
@@ -122,7 +122,6 @@ short_patterns = st.lists(st.sampled_from([*UNITS, "*", "**"]), max_size=3).map(
 )
 
 
-@settings(deadline=None)
 @given(short_patterns, short_patterns)
 def test_patterns_meet_exactly_if_some_path_is_covered_by_both(one, two):
     a, b = reference(one), reference(two)

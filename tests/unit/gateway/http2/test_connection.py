@@ -268,7 +268,7 @@ def _goaway() -> bytes:
     return GoAwayFrame(0).serialize()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.lists(st.tuples(st.integers(0, 11), st.binary(max_size=40), st.integers(0, 255), st.integers(0, 5)), max_size=6)
 )
