@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.conftest import CLIENTS
-from tests.support.aws import Aws, Key, check
+from tests.support.aws import OWN_STORE, Aws, Key, check
 from tests.support.http2 import http2
 from tests.support.http2_server import Http2Server, Stream
 from tests.support.serve import Serve
@@ -438,3 +438,25 @@ def test_chunks_that_turn_bad_end_both_sides(world: Callable[..., World], versio
     ended = [record for record in here.gateway.journal() if record["phase"] == "end" and record["method"] == "PUT"]
     assert [record["code"] for record in ended] == ["malformed_request"]
     assert len(here.keeper.signed_by) == version - 1
+
+
+def test_a_store_of_ones_own_in_the_clear(aws: tuple[Aws, Upstream], serve: Callable[..., Serve]) -> None:
+    """Its host says nothing of a service, its port is signed, and clients name the hash of what is not encrypted."""
+    keeper, _ = aws
+    keeper.keys = {REAL["ID"]: Key(REAL["KEY"])}
+    keeper.refused.clear()
+    server = Upstream(None, handler=keeper.serve)
+    policy = POLICY.replace('"*.amazonaws.com"', "store.corp.example\n    scheme: http\n    port: 9000").replace(
+        "ca: CA", ""
+    )
+    here = World(keeper, server, serve(policy.format(port=server.port, more=""), env=REAL))
+    proxy = {"HTTP_PROXY": f"http://{here.gateway.address}", "AWS_ENDPOINT_URL": OWN_STORE}
+    out = here.run(S3.replace("bucket1", "bucket6"), **proxy)
+    assert out.splitlines() == ["b'hello' {'one': 'two  three'}", "[True]", "10600000"], out
+    assert {seen["host"] for seen in server.seen} == {"store.corp.example:9000"}
+    assert keeper.refused == []
+    wrong = World(keeper, server, serve(policy.format(port=server.port, more=""), env=REAL | {"KEY": "wrong"}))
+    assert "SignatureDoesNotMatch" in wrong.run(
+        "client('s3').list_buckets()", **proxy | {"HTTP_PROXY": f"http://{wrong.gateway.address}"}
+    )
+    server.close()

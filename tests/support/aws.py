@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import os
 import re
 import subprocess
 from datetime import UTC, datetime, timedelta
@@ -21,6 +22,9 @@ from tests.support.upstream import Seen, Upstream, answer, read_request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+OWN_STORE = "http://store.corp.example:9000"
+"""A store of objects that is none of AWS's."""
 
 HASH = re.compile(r"[0-9a-f]{64}")
 CHUNK = re.compile(rb"([0-9a-f]+);chunk-signature=([0-9a-f]{64})\r\n")
@@ -166,6 +170,7 @@ class Aws:
         # It listens once it says so.
         self._process = subprocess.Popen(
             [str(CLIENTS / "moto_server"), "-H", "127.0.0.1", "-p", "0"],
+            env=os.environ | {"MOTO_S3_CUSTOM_ENDPOINTS": OWN_STORE},  # else its host would be a bucket's
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
