@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 METHODS: Final = ("HMAC-SHA1", "HMAC-SHA256")
 """Signature methods with shared secrets: RFC 5849's own, which is the default, and the one that services added to it."""
 
-MAX_FORM: Final = 1024 * 1024
-"""Octets of a form, all of whose parameters are sorted for the signature."""
+MAX_FORM: Final = 256 * 1024
+"""Octets of a form, all of which are escaped for the signature while everybody waits."""
+MAX_PARAMETERS: Final = 1000
+"""Parameters of a form, or of a query, which are sorted for it."""
 
 _METHOD: Final = re.compile(r'(?:^|[\s,])oauth_signature_method="?([^",\s]*)')
 _SEPARATOR: Final = re.compile("[&;]")
@@ -83,6 +85,8 @@ class OAuth1Signing:
         body = (request.body or b"").decode("latin-1") if request.is_form else ""
         if len(body) > MAX_FORM:
             raise ClientError(f"a form with more than {MAX_FORM} octets is not signed")
+        if max(text.count("&") for text in (body, request.query)) >= MAX_PARAMETERS:
+            raise ClientError(f"more than {MAX_PARAMETERS} parameters are not signed")
         if body and _IN_BODY.search(body.encode("latin-1")):
             raise ClientError("the body holds OAuth parameters of the client's own")
         names = {folded_name(piece.partition("=")[0]) for piece in _SEPARATOR.split(request.query)}

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outward.core import ClientError, Injection, Secret
-from outward.credentials.forms.oauth1 import MAX_FORM, OAuth1
+from outward.credentials.forms.oauth1 import MAX_FORM, MAX_PARAMETERS, OAuth1
 from outward.credentials.forms.signing import Signed, Unsigned
 from tests.support.oauth1 import parameters_of, signature
 
@@ -115,6 +115,10 @@ def test_a_form_is_signed_and_anything_else_is_not() -> None:
         sign(oauth1(), "POST", "/x", FORM, body=b"a=b c\xff")
     with pytest.raises(ClientError, match="octets"):
         sign(oauth1(), "POST", "/x", FORM, body=b"a" * (MAX_FORM + 1))
+    with pytest.raises(ClientError, match="parameters"):
+        sign(oauth1(), "POST", "/x", FORM, body=b"a&" * MAX_PARAMETERS)
+    with pytest.raises(ClientError, match="parameters"):
+        sign(oauth1(), "GET", "/x?" + "a&" * MAX_PARAMETERS)
     with pytest.raises(ClientError, match="several content types"):
         sign(oauth1(), "POST", "/x", FORM, json, body=b"a=b")
 

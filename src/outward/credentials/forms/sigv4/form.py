@@ -34,6 +34,10 @@ _NEVER_COVERED: Final = frozenset(
 )
 
 
+MAX_FORM: Final = 4 * 1024 * 1024
+"""Octets of a form, which is looked through while everybody waits."""
+
+
 def now() -> datetime:
     """The time of a signature."""
     return datetime.now(UTC)
@@ -101,7 +105,8 @@ class SigV4Signing:
 
     def sign(self, request: Unsigned, values: Mapping[str, Secret]) -> Signed:
         """In the query if the client's signature is there, else in the header."""
-        _refuse_signed_forms(request)
+        if self._form_body:
+            _refuse_signed_form(request.body or b"")
         keys = self._form.keys(values)
         scope = Scope(f"{now():%Y%m%dT%H%M%SZ}", self._region, self._service)
         query = _normal(_without_signature(request.query))
@@ -189,7 +194,9 @@ _SIGNED_FORM: Final = re.compile(
 )
 
 
-def _refuse_signed_forms(request: Unsigned) -> None:
+def _refuse_signed_form(body: bytes) -> None:
     """A form that holds a signature of its own would be somebody else's request beside ours."""
-    if request.body and request.is_form and _SIGNED_FORM.search(request.body):
+    if len(body) > MAX_FORM:
+        raise ClientError(f"a form with more than {MAX_FORM} octets is not signed")
+    if _SIGNED_FORM.search(body):
         raise ClientError("the body holds a signature of the client's own")

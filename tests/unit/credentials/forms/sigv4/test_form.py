@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from outward.core import ClientError, Injection, Secret, SecretUnavailable
-from outward.credentials.forms.sigv4 import SigV4
+from outward.credentials.forms.sigv4 import SigV4, form
 from outward.credentials.forms.sigv4.hosts import service_and_region
 from tests.unit.credentials.forms.sigv4.conftest import STAMP, VALUES, WHEN, dummy, field, request, sign, sigv4
 
@@ -222,6 +222,17 @@ def test_s3_is_told_the_hash_where_nobody_names_it() -> None:
         assert field(sign(sigv4(), unsigned), "x-amz-content-sha256") == payload
     with pytest.raises(ValueError, match="not enough values"):
         field(sign(sigv4(service="sqs"), request("PUT /k", body=b"x")), "x-amz-content-sha256")
+
+
+def test_forms_that_are_too_large_to_be_looked_through() -> None:
+    kind = ("content-type", "application/x-www-form-urlencoded")
+    for size, good in ((form.MAX_FORM, True), (form.MAX_FORM + 1, False)):
+        unsigned = request("POST /", kind, body=b"a" * size)
+        if good:
+            sign(sigv4(service="sqs"), unsigned)
+            continue
+        with pytest.raises(ClientError, match="form with more than"):
+            sign(sigv4(service="sqs"), unsigned)
 
 
 def test_fields_that_intermediaries_change_are_not_covered() -> None:
