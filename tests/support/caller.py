@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -106,6 +107,13 @@ class Caller:
     def inside(self, command: str, *options: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """A line of shell in the sandbox."""
         return self.outward("run", "--quiet", *options, "--", "sh", "-c", command, stdin=stdin)
+
+    def await_inside(self, process: subprocess.Popen[str], name: str) -> Path:
+        """Waits until the command has made ``~/name``; the home, outside."""
+        while not (found := list((self.state / "homes").glob(f"**/{name}"))):
+            assert process.poll() is None
+            time.sleep(0.01)
+        return found[0].parent
 
     def journal(self) -> list[dict[str, Any]]:
         """What has been recorded so far."""

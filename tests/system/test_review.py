@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from outward.agents import home_of
-
 if TYPE_CHECKING:
     from tests.support.caller import Caller
 
@@ -62,13 +60,12 @@ def test_hidden_files_do_not_exist_and_a_new_one_may_be_made(caller):
 
 
 def test_a_secret_that_appears_while_the_agent_runs_is_not_seen(caller):
-    line = "touch ready; until test -e ~/go; do sleep 0.05; done; cat .env plain"
+    line = "touch ~/ready; until test -e ~/go; do sleep 0.05; done; cat .env plain"
     process = caller.start("run", "--quiet", "--mode", "review", "--", "sh", "-c", line)
-    while not list((caller.state / "layers").glob("*/upper/ready")):
-        assert process.poll() is None
+    home = caller.await_inside(process, "ready")
     caller.file(caller.workspace / ".env", "SECRET=1\n")
     caller.file(caller.workspace / "plain", "plain\n")
-    caller.file(home_of(caller.state, "generic", str(caller.workspace)) / "go", "")
+    caller.file(home / "go", "")
     seen, said = process.communicate(timeout=60)
     assert seen == "plain\n"
     assert ".env: No such file" in said
@@ -80,10 +77,9 @@ def test_settings_that_take_effect_outside_stay_as_they_are(caller):
 
 
 def test_a_session_that_is_killed_loses_no_change(caller):
-    line = "echo first >one; touch ready; sleep 60"
+    line = "echo first >one; touch ~/ready; sleep 60"
     process = caller.start("run", "--mode", "review", "--", "sh", "-c", line)
-    while not list((caller.state / "layers").glob("*/upper/ready")):
-        assert process.poll() is None
+    caller.await_inside(process, "ready")
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert (upper(caller) / "one").read_text() == "first\n"
@@ -172,9 +168,8 @@ def test_review_apply_and_discard(caller):
 
 
 def test_a_running_session_can_be_looked_at_but_not_applied(caller):
-    process = caller.start("run", "--mode", "review", "--", "sh", "-c", "echo x >made; touch ready; sleep 60")
-    while not list((caller.state / "layers").glob("*/upper/ready")):
-        assert process.poll() is None
+    process = caller.start("run", "--mode", "review", "--", "sh", "-c", "echo x >made; touch ~/ready; sleep 60")
+    caller.await_inside(process, "ready")
     review = caller.outward("review")
     assert "still running" in review.stdout
     assert "A  made" in review.stdout

@@ -13,7 +13,7 @@ from outward.agents import PROFILES, profile_of
 from outward.cli.home import state_directory
 from outward.cli.policy_file import load_policy
 from outward.cli.proxies import announcement, caller_proxies
-from outward.cli.summary import closing_lines, printable
+from outward.cli.summary import aside_lines, closing_lines, printable
 from outward.core import HostError
 from outward.session import CommandUnavailable, Options, assemble, run
 
@@ -120,6 +120,8 @@ def command(
         return error.status
     if not quiet:
         for line in closing_lines(outcome.summary, outcome.session):
+            _say(line)
+        for line in aside_lines(outcome.aside):
             _say(line)
         if outcome.changed:
             _say(f"changes were kept aside: outward review {outcome.session}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from outward.core import Refusal
     from outward.core.summary import Summary
@@ -27,6 +27,17 @@ def closing_lines(summary: Summary, session: str) -> Iterator[str]:
     yield from _listed("refused", summary.refused)
     yield from _listed("failed", summary.failed)
     yield f"all of it: outward log --session {session}"
+
+
+def aside_lines(aside: Mapping[str, str]) -> Iterator[str]:
+    """What the agent made that would take effect outside."""
+    if not aside:
+        return
+    yield "what is new and would take effect outside of the sandbox was renamed:"
+    for path, name in list(aside.items())[:MAX_REFUSALS]:
+        yield f"  {printable(path)}: now {printable(name)}"
+    if len(aside) > MAX_REFUSALS:
+        yield f"  and {len(aside) - MAX_REFUSALS} more (*.set-aside)"
 
 
 def _listed(what: str, counter: Counter[Refusal]) -> Iterator[str]:

@@ -23,15 +23,20 @@ class Operation(Protocol):
 
 
 class Bind(NamedTuple):
-    """Shows the host's ``source`` at ``target``. Device files are dead and set-user-id bits without effect there."""
+    """Shows the host's ``source`` at ``target``, if it is there where that is ``optional``.
+
+    Device files are dead and set-user-id bits without effect there.
+    """
 
     source: str
     target: str
     writable: bool = False
+    optional: bool = False
 
     def arguments(self, _: Callable[[bytes], int]) -> tuple[str, ...]:
-        """``--bind`` or ``--ro-bind``."""
-        return ("--bind" if self.writable else "--ro-bind", self.source, self.target)
+        """``--bind`` or ``--ro-bind``, or those that only try."""
+        option = "--bind" if self.writable else "--ro-bind"
+        return (f"{option}-try" if self.optional else option, self.source, self.target)
 
     def describe(self) -> str:
         """``read-write /work`` or ``read-only /etc/hosts (from /state/hosts)``."""

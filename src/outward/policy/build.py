@@ -341,7 +341,8 @@ class Builder:
         value = root.data.get("workspace")
         if value is None:
             return WorkspaceSpec()
-        return WorkspaceSpec(value.get("mode", "write"), _texts(value, "hide"), _texts(value, "show"))
+        hide, show, allow_write = (_texts(value, key) for key in ("hide", "show", "allow_write"))
+        return WorkspaceSpec(value.get("mode", "write"), hide, show, allow_write)
 
     def sandbox(self, root: Value) -> SandboxSpec:
         """What the file says about the sandbox."""

@@ -259,6 +259,7 @@ WORKSPACE: Final = Record(
         "mode": Field(Choice(("write", "read", "review")), "default `write`"),
         "hide": Field(List(LINE), "globs of files that the sandbox does not see, besides the built-in list"),
         "show": Field(List(LINE), "globs of exceptions to the built-in list"),
+        "allow_write": Field(List(LINE), "globs of what the agent may write although it takes effect outside"),
     },
 )
 

@@ -66,11 +66,15 @@ class AgentSpec:
 
 @dataclass(frozen=True, slots=True)
 class WorkspaceSpec:
-    """What the sandbox sees of the workspace. ``hide`` adds globs to the built-in list, ``show`` makes exceptions."""
+    """What the sandbox sees of the workspace. ``hide`` adds globs to the built-in list, ``show`` makes exceptions.
+
+    ``allow_write`` are globs of what the agent may write although it takes effect outside.
+    """
 
     mode: Literal["write", "read", "review"] = "write"
     hide: tuple[str, ...] = ()
     show: tuple[str, ...] = ()
+    allow_write: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

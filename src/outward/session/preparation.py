@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from outward.isolation.operations import Operation
     from outward.pki import Authority
     from outward.session.options import Options
-    from outward.workspace import View
+    from outward.workspace import Guarded, View
 
 NOT_FOUND: Final = 127
 NOT_EXECUTABLE: Final = 126
@@ -41,11 +41,12 @@ class CommandUnavailable(HostError):
 
 class Preparation(NamedTuple):
     """All that a session needs to start. ``masked`` is there in review mode: what a layer over the workspace leaves out.
-    ``limits`` are what it is held to."""
+    ``guarded`` is what must not come into being. ``limits`` are what it is held to."""
 
     backend: Backend
     launch: Launch
     masked: Masked | None
+    guarded: Guarded
     limits: Limits
 
     def describe(self) -> Iterator[str]:
@@ -93,7 +94,7 @@ def prepare(options: Options, authority: Authority, placeholders: Mapping[str, s
         terminal=options.terminal,
         seccomp=options.policy.sandbox.seccomp,
     )
-    return Preparation(backend, launch, masked, limits)
+    return Preparation(backend, launch, masked, view.guarded, limits)
 
 
 def _wanted(options: Options, backend: Backend) -> Wanted:
@@ -107,6 +108,7 @@ def _wanted(options: Options, backend: Backend) -> Wanted:
         system=backend.programs or (),
         hide=policy.workspace.hide,
         show=policy.workspace.show,
+        allow_write=policy.workspace.allow_write,
         read=policy.sandbox.read,
         write=policy.sandbox.write,
         tools=policy.sandbox.tools if backend.programs is not None else "system",  # an image brings its own
@@ -163,7 +165,7 @@ def _show(view: View, empties: system.Empties, masked: Masked | None) -> Iterato
     for path, text in view.links.items():
         yield Symlink(text, path)
     for path in view.fixed:
-        yield Bind(path, path)
+        yield Bind(path, path, optional=True)  # where not even a stand-in can be made, there is nothing
     for hidden in view.hidden:
         if masked is None or not hidden.path.startswith(f"{view.workspace}/"):
             yield Hide(hidden.path, empties.directory if hidden.directory else empties.file)

@@ -15,12 +15,16 @@ from outward.pki import Authority
 from outward.session.loading import load_gateway
 from outward.session.preparation import Preparation, prepare
 from outward.session.signals import held
+from outward.workspace.guard import Guard
+
+GUARDS: Final = "guards"
+"""The directory below the state directory that says what stands in for files that must not come into being."""
 
 LAYERS: Final = "layers"
 """The directory below the state directory in which changes wait for review."""
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from outward.session.options import Options
     from outward.session.terminal import Terminal
@@ -28,13 +32,14 @@ if TYPE_CHECKING:
 
 
 class Outcome(NamedTuple):
-    """How it went: the exit status, the session's name in the journal, what the gateway has counted, and whether changes
-    wait for review."""
+    """How it went: the exit status, the session's name in the journal, what the gateway has counted, whether changes wait
+    for review, and what was set aside since it would take effect outside (paths, and under which name)."""
 
     status: int
     session: str
     summary: Summary
     changed: bool
+    aside: Mapping[str, str]
 
 
 class Parts(NamedTuple):
@@ -67,9 +72,11 @@ def run(options: Options, note: Callable[[str], None]) -> Outcome:
         terminal = _terminal(options, stack)
         layer = _layer(options, parts.preparation, session, stack)
         backend = parts.preparation.backend
-        # Forks: before there is an event loop, and from the thread that stays until the end.
+        # Both fork: before there is an event loop, and from the thread that stays until the end.
+        guard = stack.enter_context(Guard(parts.preparation.guarded, options.state / GUARDS))
         spec = Spec(parts.preparation.launch, session, _stdio(terminal), layer)
         sandbox = stack.enter_context(backend.launch(spec))
+        guard.watch(sandbox)
 
         # A terminal has to be served, whatever the command does.
         if load_gateway(sandbox) or terminal is not None:
@@ -85,7 +92,7 @@ def run(options: Options, note: Callable[[str], None]) -> Outcome:
             "the sandbox could not be built, so nothing was run",
             hint=f"The message of {backend.name} is above; `outward run --dry-run` shows the steps.",
         )
-    return Outcome(code, session, summary, changed)
+    return Outcome(code, session, summary, changed, guard.aside)
 
 
 def _layer(options: Options, preparation: Preparation, session: str, stack: ExitStack) -> Layer | None:

@@ -1,7 +1,7 @@
 """What stays read-only in a writable workspace, because it takes effect outside of the sandbox.
 
-Hooks and settings that a tool of the user runs or obeys later. Only what exists when the session starts can be fixed; what
-the agent creates afterwards is not caught here.
+Hooks and settings that a tool of the user runs or obeys later, without being asked. What exists is read-only. What does not
+exist is kept from coming into being where that can be done (:mod:`outward.workspace.guard`).
 """
 
 from __future__ import annotations
@@ -11,10 +11,18 @@ from typing import Final
 FIXED: Final[dict[str, tuple[str, ...]]] = {
     # A name at any depth, and which paths below it are fixed; none means the thing itself. A directory with fixed paths
     # cannot be renamed either, so that no other takes its place.
-    ".git": ("config", "config.worktree", "hooks", "info/attributes", "modules"),
-    ".claude": ("settings.json", "settings.local.json", "commands", "agents", "hooks", "skills"),
+    ".git": (
+        "config",
+        "config.worktree",
+        "hooks",
+        "info/attributes",
+        "modules",
+        "worktrees",  # each says where the settings of a working tree elsewhere are
+        "commondir",  # says that git's settings are elsewhere
+    ),
+    ".claude": (),
     ".codex": (),
-    ".gemini": ("settings.json", ".env", "extensions", "commands"),
+    ".gemini": (),
     ".cursor": (),
     ".mcp.json": (),
     ".vscode": (),
@@ -34,4 +42,19 @@ FIXED: Final[dict[str, tuple[str, ...]]] = {
     ".zprofile": (),
     ".zlogin": (),
     ".zlogout": (),
+}
+
+STAND_INS: Final[dict[str, bytes | None]] = {
+    # What stands at a fixed path of the workspace or of a repository while it does not exist, so that there is something to
+    # mount: an empty directory, or a file with this content. A directory keeps a file from being made just as well, and git
+    # shows no empty directories; in a repository it is what means nothing to git. Each is a mount more at every start, so
+    # here are those that something may pick up at once.
+    ".git/config.worktree": b"",
+    ".git/hooks": None,
+    ".git/info/attributes": b"",
+    ".git/modules": None,
+    ".git/commondir": b".\n",
+    **dict.fromkeys(
+        (".claude", ".codex", ".gemini", ".cursor", ".mcp.json", ".vscode", ".idea", ".devcontainer", ".husky"), None
+    ),
 }

@@ -40,26 +40,30 @@ class Hidden(NamedTuple):
 
 @dataclass(slots=True)
 class Found:
-    """What a scan gives. ``pinned`` are directories that must not be renamed: a fixed or hidden path lies in them."""
+    """What a scan gives. ``pinned`` are directories that must not be renamed: a fixed or hidden path lies in them. ``links``
+    have the name of something fixed, and lead to it."""
 
     hidden: list[Hidden] = field(default_factory=list)
     fixed: list[str] = field(default_factory=list)
     pinned: list[str] = field(default_factory=list)
+    links: list[str] = field(default_factory=list)
 
     def extend(self, other: Found) -> None:
         """Adds what another scan found."""
         self.hidden += other.hidden
         self.fixed += other.fixed
         self.pinned += other.pinned
+        self.links += other.links
 
 
 class Scanner:
-    """Walks trees with one set of rules: the built-in tables, plus a policy's ``hide`` less its ``show``."""
+    """Walks trees with one set of rules: the built-in tables, with a policy's ``hide``, ``show`` and ``allow_write``."""
 
-    def __init__(self, hide: Iterable[str] = (), show: Iterable[str] = ()) -> None:
+    def __init__(self, hide: Iterable[str] = (), show: Iterable[str] = (), allow_write: Iterable[str] = ()) -> None:
         self._hide: Final = Globs(hide)
         self._exceptions: Final = tuple(show)
         self._show: Final = Globs(self._exceptions)
+        self._allow_write: Final = Globs(allow_write)
         self._policy: Final = bool(self._hide or self._show)
 
     def awaited(self) -> tuple[str, ...]:
@@ -87,7 +91,7 @@ class Scanner:
                 continue
             for entry in entries:
                 if fix and entry.name in FIXED:
-                    _fix(entry, found)
+                    self._fix(root, entry, found)
                 if self._is_hidden(root, directory, entry):
                     self._cover(root, entry, found)
                 elif entry.is_dir(follow_symlinks=False):
@@ -96,6 +100,27 @@ class Scanner:
                 elif not (entry.is_file(follow_symlinks=False) or entry.is_symlink()):
                     found.hidden.append(Hidden(entry.path, directory=False))
         return found
+
+    def _fix(self, root: str, entry: os.DirEntry[str], found: Found) -> None:
+        if entry.is_symlink():
+            found.links.append(entry.path)
+            target = os.path.realpath(entry.path)
+            if target.startswith(f"{root}/") and os.path.exists(target):  # noqa: PTH110 (start-up)
+                self._add_fixed(root, target, found)
+            return
+        below = FIXED[entry.name]
+        if not below or not entry.is_dir(follow_symlinks=False):
+            self._add_fixed(root, entry.path, found)
+            return
+        existing = [path for path in (f"{entry.path}/{name}" for name in below) if os.path.exists(path)]  # noqa: PTH110
+        if existing:
+            found.pinned.append(entry.path)
+            for path in existing:
+                self._add_fixed(root, path, found)
+
+    def _add_fixed(self, root: str, path: str, found: Found) -> None:
+        if not self._allow_write.match(path[len(root) :].lstrip("/")):
+            found.fixed.append(path)
 
     def _is_hidden(self, root: str, directory: str, entry: os.DirEntry[str]) -> bool:
         if self._policy:
@@ -138,19 +163,6 @@ class Scanner:
                 self._cover_around(entry.path, shown, found)
             elif not entry.is_symlink():
                 found.hidden.append(Hidden(entry.path, entry.is_dir()))
-
-
-def _fix(entry: os.DirEntry[str], found: Found) -> None:
-    if entry.is_symlink():
-        return  # what it points at is judged under its own name
-    below = FIXED[entry.name]
-    if not below or not entry.is_dir(follow_symlinks=False):
-        found.fixed.append(entry.path)
-        return
-    existing = [path for path in (f"{entry.path}/{name}" for name in below) if os.path.exists(path)]  # noqa: PTH110
-    if existing:
-        found.pinned.append(entry.path)
-        found.fixed += existing
 
 
 def _holds_private_key(path: str) -> bool:

@@ -7,6 +7,10 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from outward.core import HostError
+from outward.workspace.aside import identified
+from outward.workspace.fixed import STAND_INS
+from outward.workspace.guard import Guarded, StandIn
+from outward.workspace.patterns import Globs
 from outward.workspace.scan import INSTALLED, Found, Hidden, Scanner
 from outward.workspace.toolchains import Toolchains, discover, interpreter, is_below
 
@@ -44,6 +48,7 @@ class Wanted(NamedTuple):
     system: tuple[str, ...]
     hide: tuple[str, ...] = ()
     show: tuple[str, ...] = ()
+    allow_write: tuple[str, ...] = ()
     read: tuple[Path, ...] = ()
     write: tuple[Path, ...] = ()
     tools: str = "path"
@@ -53,7 +58,8 @@ class Wanted(NamedTuple):
 class View(NamedTuple):
     """What is seen. Parents come before what lies in them, so that the order is the order of mounting.
 
-    ``awaited`` are names that are hidden even where nothing has them yet, if that can be done.
+    ``awaited`` are names that are hidden even where nothing has them yet, if that can be done. ``guarded`` is what must not
+    come into being; its stand-ins are among ``fixed``.
     """
 
     workspace: str
@@ -65,6 +71,7 @@ class View(NamedTuple):
     variables: Mapping[str, str]
     system: tuple[str, ...] = ()
     awaited: tuple[str, ...] = ()
+    guarded: Guarded = Guarded()
 
     def sees(self, path: str) -> bool:
         """Whether the file at ``path``, all links followed, is there inside."""
@@ -110,16 +117,19 @@ def plan(wanted: Wanted) -> View:
         if _nearest(path, exposures):
             exposures.setdefault(path, True)  # mounted on itself, it cannot be renamed away
     hidden = {each.path: each for each in (*found.hidden, *concealed)}
+    guarded = _guarded(wanted, workspace, found, exposures) if wanted.mode == "write" else Guarded()
+    fixed = (*found.fixed, *(each.whole for each in guarded.stand_ins))
     return View(
         workspace=workspace,
         exposures=tuple(Exposure(path, exposures[path]) for path in _parents_first(exposures)),
         hidden=tuple(hidden[path] for path in _parents_first(hidden) if not _within(path, hidden)),
-        fixed=tuple(path for path in _parents_first(found.fixed) if path not in hidden),
+        fixed=tuple(path for path in _parents_first(fixed) if path not in hidden),
         links=tools.links,
         path=tuple(dict.fromkeys((*tools.path, *SYSTEM_PATH))),
         variables=tools.variables,
         system=wanted.system,
         awaited=Scanner(wanted.hide, wanted.show).awaited(),
+        guarded=guarded,
     )
 
 
@@ -157,7 +167,7 @@ def _tools(wanted: Wanted, exposures: dict[str, bool]) -> Toolchains:
 
 
 def _scan(wanted: Wanted, exposures: dict[str, bool], tools: Toolchains) -> Found:
-    scanner, installed = Scanner(wanted.hide, wanted.show), Scanner()
+    scanner, installed = Scanner(wanted.hide, wanted.show, wanted.allow_write), Scanner()
     found = Found()
     for path, writable in exposures.items():
         if not any(path != other and is_below(path, other) and exposures[other] == writable for other in exposures):
@@ -165,6 +175,28 @@ def _scan(wanted: Wanted, exposures: dict[str, bool], tools: Toolchains) -> Foun
     for root in tools.roots:
         found.extend(installed.scan(root, skip=INSTALLED))
     return found
+
+
+def _guarded(wanted: Wanted, workspace: str, found: Found, exposures: dict[str, bool]) -> Guarded:
+    allowed = Globs(wanted.allow_write)
+    roots = dict.fromkeys((workspace, *map(_real, wanted.write)))
+    roots_alone = tuple(root for root in roots if not any(root != other and is_below(root, other) for other in roots))
+    repositories = (path.removesuffix("/.git") for path in found.pinned if path.endswith("/.git"))
+    places = [(workspace, False), *((path, True) for path in repositories if _nearest(path, exposures))]
+    stand_ins = [
+        StandIn(place, name, content)
+        for place, is_repository in places
+        for name, content in STAND_INS.items()
+        if name.startswith(".git/") == is_repository and not os.path.islink(f"{place}/{name}")  # noqa: PTH114 (start-up)
+    ]
+    below = {root: len(root) + 1 for root in roots_alone}
+
+    def lifted(path: str) -> bool:
+        return any(allowed.match(path[start:]) for root, start in below.items() if is_below(path, root))
+
+    stand_ins = [each for each in stand_ins if not lifted(each.whole)]
+    known = (*found.fixed, *map(identified, found.links), *(each.whole for each in stand_ins))
+    return Guarded(roots_alone, tuple(stand_ins), frozenset(known), wanted.allow_write)
 
 
 def _concealed(wanted: Wanted, exposures: dict[str, bool]) -> Iterator[Hidden]:

@@ -1,0 +1,126 @@
+"""Finds what has come into being in a workspace and would take effect outside, and sets it aside."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, Final
+
+from outward.workspace.fixed import FIXED
+from outward.workspace.scan import OPAQUE
+from outward.workspace.tree import Tree
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterator
+
+    from outward.workspace.patterns import Globs
+
+SUFFIX: Final = ".set-aside"
+
+INERT_SETTINGS: Final = re.compile(
+    # Settings of a repository that name no program and no other file of settings, as `git init` and `git clone` write them:
+    # section.key = value, in lower case, whatever the subsection. Anything else is looked at as if it did.
+    r"core\.(?:repositoryformatversion|filemode|bare|logallrefupdates|ignorecase|precomposeunicode|symlinks|autocrlf|eol)=.*"
+    r"|extensions\.(?:objectformat|refstorage|partialclone)=.*"
+    r"|remote\.(?:fetch|pushdefault|promisor|partialclonefilter|tagopt)=.*"
+    r"|remote\.(?:url|pushurl)=(?:https://|ssh://|git@)[^\s]*"
+    r"|branch\.(?:remote|merge|rebase|autosetuprebase)=.*"
+    r"|user\.(?:name|email)=.*"
+    r"|submodule\.(?:active)=.*"
+    r"|init\.defaultbranch=.*"
+)
+_SECTION: Final = re.compile(r'\[\s*([A-Za-z0-9.-]+)(?:\s+"(?:[^"\\\n]|\\.)*")?\s*\]')
+_SETTING: Final = re.compile(r"([A-Za-z][A-Za-z0-9-]*)\s*(?:=\s*(.*))?")
+_LONGEST: Final = 1 << 16
+
+
+def new_fixed(root: str, known: Container[str], allowed: Globs) -> Iterator[str]:
+    """Paths below ``root`` (relative to it) that :data:`~outward.workspace.fixed.FIXED` names and that are not ``known``
+    (:func:`identified`) nor ``allowed``. What a plain new repository consists of is not meant."""
+    pending = [root]
+    while pending:
+        directory = pending.pop()
+        try:
+            entries = list(os.scandir(directory))
+        except OSError:
+            continue
+        for entry in entries:
+            path = entry.path[len(root) + 1 :]
+            if entry.name in FIXED:
+                for found in _fixed_at(entry, path):
+                    if identified(f"{root}/{found}") not in known and not allowed.match(found):
+                        yield found
+            if entry.is_dir(follow_symlinks=False) and not entry.path.endswith(OPAQUE):
+                pending.append(entry.path)
+
+
+def _fixed_at(entry: os.DirEntry[str], path: str) -> Iterator[str]:
+    below = FIXED[entry.name]
+    if not below or not entry.is_dir(follow_symlinks=False):
+        yield path
+        return
+    for name in below:
+        inner = f"{entry.path}/{name}"
+        if os.path.lexists(inner) and not _is_inert(inner, name):
+            yield f"{path}/{name}"
+
+
+def identified(path: str) -> str:
+    """The path, and where it leads if it is a link: what a link is."""
+    return f"{path}\0{os.readlink(path)}" if os.path.islink(path) else path  # noqa: PTH114, PTH115 (thousands)
+
+
+def set_aside(root: str, path: str) -> str:
+    """Renames ``path`` below ``root``, over no link; the new name. Raises :class:`OSError`."""
+    with Tree(root) as tree, tree.parent(path) as (directory, name):
+        taken = set(os.listdir(directory))  # noqa: PTH208 (a descriptor)
+        number, new = 1, f"{name}{SUFFIX}"
+        while new in taken:
+            number += 1
+            new = f"{name}{SUFFIX}-{number}"
+        os.rename(name, new, src_dir_fd=directory, dst_dir_fd=directory)
+        return new
+
+
+def _is_inert(path: str, name: str) -> bool:
+    """Whether a part of a repository does nothing: as git makes it, and no more."""
+    if name == "hooks" and not os.path.islink(path):  # noqa: PTH114
+        return all(each.name.endswith(".sample") for each in os.scandir(path))
+    if name in {"config", "config.worktree"}:
+        return inert_settings(_text(path))
+    return name == "worktrees" or (name == "info/attributes" and not _text(path))
+
+
+def inert_settings(text: str | None) -> bool:
+    """Whether git's settings in ``text`` make it run nothing and read no other settings (git-config(1))."""
+    if text is None:
+        return False
+    section = ""
+    for line in text.split("\n"):
+        line = line.strip()
+        if not line or line[0] in "#;":
+            continue
+        if heading := _SECTION.match(line):
+            section = heading[1].lower()
+            line = line[heading.end() :].strip()
+            if not line:
+                continue
+        setting = _SETTING.fullmatch(line)
+        if (
+            setting is None or "\\" in line or '"' in line
+        ):  # continued lines and quotes: git reads more into them than we do
+            return False
+        if not INERT_SETTINGS.fullmatch(f"{section}.{setting[1].lower()}={setting[2] or ''}"):
+            return False
+    return True
+
+
+def _text(path: str) -> str | None:
+    """What a regular file holds; nothing where it is none, or longer than such files are."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    with open(descriptor, "rb") as file:  # noqa: PTH123 (a descriptor)
+        content = file.read(_LONGEST + 1)
+    return content.decode("latin-1") if len(content) <= _LONGEST else None
