@@ -36,7 +36,7 @@ clients: .clients/.ready  ## the real clients that the system tests drive
 	touch $@
 
 test: check clients  ## all of the above, and every test that this machine can run
-	scripts/system-packages iproute2 nftables dbus gnome-keyring libsecret-tools
+	scripts/system-packages iproute2 nftables dbus gnome-keyring libsecret-tools libseccomp2 socat
 	$(BIN)/pytest -n 2 --dist worksteal
 
 wheel: dist/.ready  ## the released program, its path of a request compiled, into dist

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,8 @@ from outward.session import CommandUnavailable, Options, assemble, run
 
 BACKENDS: Final = ("bubblewrap", "docker", "podman", "gvisor", "microvm", "none")
 MODES: Final = ("write", "read", "review")
+
+_KILLED: Final = 128 + signal.SIGKILL
 
 _AGENT_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _DURATION: Final = re.compile(r"([0-9]{1,9})([smhd]?)")
@@ -118,6 +121,10 @@ def command(
         _say(error.message)
         click.echo(f"  {error.hint}" if error.hint else "", err=True, nl=bool(error.hint))
         return error.status
+    if outcome.status == _KILLED and policy.sandbox.limits.memory is not None:
+        _say(
+            "the command was killed (SIGKILL), as happens where memory reaches `sandbox: {limits: {memory: …}}` of the policy"
+        )
     if not quiet:
         for line in closing_lines(outcome.summary, outcome.session):
             _say(line)

@@ -57,7 +57,7 @@ class Preparation(NamedTuple):
             yield f"{'variable':<11}{name}={value}"
         for limit, value in asdict(self.limits).items():
             if value is not None:
-                yield f"{'limit':<11}{limit} {value:g}"
+                yield f"{'limit':<11}{limit} {value}"
         yield from self.backend.describe(self.launch)
         yield f"{'start in':<11}{self.launch.directory}"
         yield f"{'run':<11}{' '.join(self.launch.command)}"
