@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
 
 import pytest
 from demo.messages_api import Behaviour, serve
 
 from outward.policy.load import PRESETS
 from tests.clients.conftest import Desk, spellings
+from tests.clients.responses_api import Model
 from tests.clients.site import Asked, Reply, Site
 
 if TYPE_CHECKING:
@@ -100,11 +103,15 @@ def inner(desk: Desk) -> Path:
 
 def assert_no_token(desk: Desk, tokens: Tokens) -> None:
     """None that was ever issued, nor anything else of the file outside, is below the state directory in any spelling."""
+    assert_unseen(desk, [*tokens.issued, "sk-REAL-of-something-else"])
+
+
+def assert_unseen(desk: Desk, tokens: list[str]) -> None:
     files = [path for path in desk.caller.state.rglob("*") if path.is_file() and not path.is_symlink()]
     assert files
     for file in files:
         content = file.read_bytes()
-        for token in (*tokens.issued, "sk-REAL-of-something-else"):
+        for token in tokens:
             assert not any(form in content for form in spellings(token)), f"{file} holds a token"
 
 
@@ -148,3 +155,86 @@ def test_without_capture_its_file_holds_the_real_token(desk: Desk, tokens: Token
     claude(desk)
     held = json.loads(inner(desk).read_text())["claudeAiOauth"]
     assert held["accessToken"] in tokens.issued
+
+
+# -- Codex
+
+
+class CodexAccount:
+    """auth.openai.com and chatgpt.com, for a person who confirms the device at the second question."""
+
+    def __init__(self) -> None:
+        self.model = Model()
+        self.issued: list[str] = []
+        self.forms: list[dict[str, str]] = []
+        self._polls = 0
+
+    def _jwt(self, what: str) -> str:
+        account = {"chatgpt_plan_type": "plus", "chatgpt_account_id": "acct-1", "chatgpt_user_id": "user-1"}
+        claims = {"email": "me@corp.example", "exp": int(time.time()) + 3600, "https://api.openai.com/auth": account}
+        parts = [
+            base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode()
+            for part in ({"alg": "RS256"}, claims)
+        ]
+        token = f"{parts[0]}.{parts[1]}.REAL{what}{len(self.issued):030d}"
+        self.issued.append(token.rpartition(".")[2])
+        return token
+
+    def log_in(self, asked: Asked) -> Reply:
+        kind = (("content-type", "application/json"),)
+        if asked.path == "/api/accounts/deviceauth/usercode":
+            document: dict[str, Any] = {"device_auth_id": "d1", "user_code": "ABCD-1234", "interval": "1"}
+        elif asked.path == "/api/accounts/deviceauth/token":
+            self._polls += 1
+            if self._polls < 2:
+                return Reply(403, b"{}", kind)
+            self.issued += ["REALcode-0123456789abcdef", "REALverifier-0123456789abcdef0123456789abcdef"]
+            document = {"authorization_code": self.issued[0], "code_verifier": self.issued[1], "code_challenge": "c"}
+        else:
+            sent = dict(parse_qsl(asked.body.decode())) if b"=" in asked.body else json.loads(asked.body)
+            self.forms.append(sent)
+            self.access = self._jwt("access")
+            document = {"id_token": self._jwt("id"), "access_token": self.access}
+            self.issued.append(f"REALrefresh{len(self.issued):030d}")
+            document["refresh_token"] = self.issued[-1]
+        return Reply(200, json.dumps(document).encode(), kind)
+
+    def chat(self, asked: Asked) -> Reply:
+        if asked.headers["authorization"] != f"Bearer {self.access}":
+            return Reply(401)
+        if asked.path.endswith("/accounts/check"):
+            account = {"id": "acct-1", "workspace_backend_origin": "https://chatgpt.com"}
+            account |= {"account_routing_override": "NO_CONSTRAINT"}
+            document = {"accounts": [account], "account_ordering": ["acct-1"]}
+            return Reply(200, json.dumps(document).encode(), (("content-type", "application/json"),))
+        if not asked.path.endswith("/responses"):
+            return Reply(404)
+        return self.model(asked._replace(path="/v1/responses"))
+
+
+@pytest.mark.needs("codex", "node24")
+def test_codex_logs_in_by_device_and_never_holds_a_token(desk: Desk, site: Callable[..., Site]) -> None:
+    account = CodexAccount()
+    login = site("auth.openai.com", account.log_in, credential=None)
+    chat = site("chatgpt.com", account.chat, credential=None)
+    text = (PRESETS / "codex-subscription.yaml").read_text()
+    for each in (login, chat):
+        here = f"    host: {each.host}\n"
+        text = text.replace(here, f"{here}    connect_to: 127.0.0.1:{each.port}\n    ca: {desk.ca}\n")
+    desk.caller.file(desk.policy, text)
+    assert desk.caller.outward("secret", "init", "--key-file").returncode == 0
+
+    run = ("run", "--quiet", "--policy", str(desk.policy), "--", "codex")
+    done = desk.caller.outward(*run, "login", "--device-auth")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "ABCD-1234" in done.stdout + done.stderr
+    (form,) = account.forms
+    assert (form["code"], form["code_verifier"]) == (account.issued[0], account.issued[1]), "the real ones went out"
+    assert_unseen(desk, account.issued)
+    (file,) = (desk.caller.state / "homes/codex").glob("*/.codex/auth.json")
+    held = json.loads(file.read_text())["tokens"]
+    assert held["account_id"] == "acct-1", "it has read the claims"
+
+    done = desk.caller.outward(*run, "exec", "--skip-git-repo-check", "hi")
+    assert (done.stdout.strip(), done.returncode) == (account.model.text, 0), done.stderr
+    assert_unseen(desk, account.issued)
