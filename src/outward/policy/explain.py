@@ -75,6 +75,9 @@ def explain(verdict: Verdict, request: Request | None, client_credentials: Abstr
 def _form(injection: Injection) -> str:
     if injection.form == "header":
         return f"header {injection.name}: {injection.template}"
+    if injection.signs:
+        settings = ", ".join(f"{key}: {value}" for key, value in injection.settings)
+        return f"signature by {injection.form} ({settings})"
     (secret,) = injection.secrets
     if injection.form == "basic":
         return f"basic authentication as {injection.username!r} with {{{secret}}}"

@@ -14,6 +14,7 @@ import pytest
 from outward.cli.main import main
 from outward.cli.policy_edit import replace
 from outward.core import HostError
+from outward.policy.fields import INJECT
 from outward.policy.load import preset_names
 
 if TYPE_CHECKING:
@@ -138,6 +139,36 @@ def test_no_command_is_proposed_that_would_allow_more_than_was_asked(outward, po
     """A sandbox asks for the path `/**`, and a person pastes the command that is shown."""
     document = json.loads(outward("check", "--json", "POST", "https://b.example/**").out)
     assert document["hint"] is None
+
+
+FORMS = {
+    # Each form of `inject`, and what is said of it.
+    "{header: x-api-key, secret: github}": "header x-api-key: {github}",
+    "{basic: {username: me, secret: github}}": "basic authentication as 'me' with {github}",
+    "{query: key, secret: github}": "query key={github}",
+    "{cookie: sid, secret: github}": "cookie sid={github}",
+    "{placeholder: github}": "placeholder of {github} in basic and header",
+    "{sigv4: {access_key: github, secret_key: other, region: r1}}": (
+        "signature by sigv4 (access_key: github, region: r1, secret_key: other)"
+    ),
+    "{oauth1: {consumer_key: github, consumer_secret: other}}": (
+        "signature by oauth1 (consumer_key: github, consumer_secret: other)"
+    ),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_check_tells_of_every_form(outward, policy, form):
+    text = TEXT.replace("{github: {env: GITHUB_TOKEN}}", "{github: {env: GITHUB_TOKEN}, other: {env: OTHER}}")
+    policy.write_text(text.replace('{header: authorization, value: "Bearer {github}"}', form))
+    outcome = outward("check", "--json", "GET", "https://api.github.com/repos/acme/web", "--policy", policy)
+    assert json.loads(outcome.out)["injects"] == [FORMS[form]]
+    assert outward("check", "GET", "https://api.github.com/repos/acme/web", "--policy", policy).status == 0
+    assert outward("policy", "show", "--effective", "--policy", policy).status == 0
+
+
+def test_every_form_is_told_of():
+    assert {form[1:].partition(":")[0] for form in FORMS} == INJECT.records.keys()
 
 
 def test_check_for_an_agent(outward, policy):
