@@ -18,7 +18,7 @@ pytestmark = pytest.mark.needs("bubblewrap")
 
 def run_with_programs_of(directory: Path, caller: Caller, *words: str) -> subprocess.CompletedProcess[str]:
     """``outward run`` on a machine whose system directory for bubblewrap and setsid is ``directory``."""
-    changed = f"import outward.isolation.bubblewrap as b; b._SYSTEM_PATH = {str(directory)!r}; {MAIN}"
+    changed = f"import outward.isolation.programs as p; p.SYSTEM_PATH = {str(directory)!r}; {MAIN}"
     argv = [changed if word == MAIN else word for word in caller.argv("run", "--", *words)]
     return subprocess.run(
         argv,

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 BACKENDS: Final[dict[str, str]] = {
     # The name in a policy, and the module whose `find(place)` gives the backend or says why there is none.
     "bubblewrap": "outward.backends.bubblewrap",
+    "docker": "outward.backends.containers.docker",
+    "podman": "outward.backends.containers.podman",
     "gvisor": "outward.backends.gvisor",
 }
 

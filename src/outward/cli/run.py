@@ -45,6 +45,7 @@ def _seconds(_context: click.Context, _parameter: click.Parameter, value: str | 
 @click.command("run", context_settings={"allow_interspersed_args": False}, options_metavar="[OPTIONS] [--]")
 @click.option("--policy", "policy_file", type=click.Path(path_type=Path, dir_okay=False), help="The policy file.")
 @click.option("--backend", type=click.Choice(BACKENDS), help="What confines the processes; otherwise the policy says.")
+@click.option("--image", metavar="NAME", help="docker, podman: an image's programs in place of this machine's.")
 @click.option(
     "--workspace",
     type=click.Path(path_type=Path, file_okay=False, exists=True),
@@ -61,6 +62,7 @@ def _seconds(_context: click.Context, _parameter: click.Parameter, value: str | 
 def command(
     policy_file: Path | None,
     backend: str | None,
+    image: str | None,
     workspace: Path,
     mode: str | None,
     agent: str | None,
@@ -110,6 +112,7 @@ def command(
         strict=strict,
         terminal=os.isatty(0) and os.isatty(1),
         backend=backend or policy.sandbox.backend,
+        image=image,
     )
     try:
         if dry_run:

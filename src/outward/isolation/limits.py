@@ -23,7 +23,7 @@ _COUNTED_BY_NAMESPACE: Final = (5, 14)
 """The first Linux that counts RLIMIT_NPROC for each user namespace by itself; before, a sandbox had to share it with its user."""
 
 
-_DISK: Final = Shortfall(
+DISK: Final = Shortfall(
     "disk",
     "holds for each file, /tmp, /var, /run and /dev/shm, but not for the workspace and the agent's home as a whole",
     "A file system of that size, or with a quota, holds those.",
@@ -99,7 +99,7 @@ def plan(limits: Limits, place: Place | None = None, *, root: bool | None = None
         place = place or survey()
         shortfalls += _of_groups(in_groups - place.holds, place, root=root)
     if limits.disk is not None:
-        shortfalls.append(_DISK)
+        shortfalls.append(DISK)
     return Holding(limits, place, tuple(shortfalls), root)
 
 

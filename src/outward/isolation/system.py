@@ -86,9 +86,6 @@ SYSTEM_BUNDLES: Final = (
 
 GENERATED: Final[dict[str, str]] = {
     # Our own files in /etc.
-    "passwd": f"root:x:0:0:root:/root:/usr/sbin/nologin\n{USER}:x:{UID}:{UID}:agent:{HOME}:/bin/sh\n"
-    "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
-    "group": f"root:x:0:\n{USER}:x:{UID}:\nnogroup:x:65534:\n",
     "nsswitch.conf": "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n"
     "networks: files\nprotocols: files\nservices: files\n",
     "hosts": f"127.0.0.1 localhost {HOSTNAME}\n::1 localhost\n",
@@ -125,11 +122,8 @@ def base(empties: Empties, home: str, *, in_memory: int | None = None) -> Iterat
 
     Each directory in memory may hold ``in_memory`` octets.
     """
-    for path in SYSTEM:
-        yield from _as_on_host(path)
-    for path in filter(os.path.isfile, HIDDEN):
-        yield Hide(path, empties.file)
-    yield from _etc()
+    yield from programs(empties)
+    yield from own_files()
     yield Kernel("proc", "/proc")
     yield from _quiet_proc(empties)
     yield Kernel("dev", "/dev")
@@ -140,6 +134,27 @@ def base(empties: Empties, home: str, *, in_memory: int | None = None) -> Iterat
     yield Fresh("/var", size=in_memory)
     yield Directory("/var/tmp", "1777")  # noqa: S108
     yield Bind(home, HOME, writable=True)
+
+
+def programs(empties: Empties) -> Iterator[Operation]:
+    """The host's programs, and what they need of its ``/etc``."""
+    for path in SYSTEM:
+        yield from _as_on_host(path)
+    for path in filter(os.path.isfile, HIDDEN):
+        yield Hide(path, empties.file)
+    yield from _etc()
+
+
+def own_files(uid: int = UID, gid: int = UID) -> Iterator[Operation]:
+    """Our own files of ``/etc``. ``uid`` and ``gid`` are who the agent is inside."""
+    # The agent comes first: should it be 0, that is its name all the same.
+    users = (
+        f"{USER}:x:{uid}:{gid}:agent:{HOME}:/bin/sh\nroot:x:0:0:root:/root:/usr/sbin/nologin\n"
+        "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
+    )
+    groups = f"{USER}:x:{gid}:\nroot:x:0:\nnogroup:x:65534:\n"
+    for name, text in {"passwd": users, "group": groups, **GENERATED}.items():
+        yield File(f"/etc/{name}", text.encode())
 
 
 def last() -> Iterator[Operation]:
@@ -166,8 +181,6 @@ def _etc() -> Iterator[Operation]:
             else:
                 with suppress(OSError):  # a link that leads nowhere, or not for us to read
                     yield File(path, Path(path).read_bytes())
-    for name, text in GENERATED.items():
-        yield File(f"/etc/{name}", text.encode())
     yield Symlink("/proc/mounts", "/etc/mtab")
 
 

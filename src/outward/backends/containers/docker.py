@@ -1,0 +1,212 @@
+"""Docker: a *holder* and, in its namespaces, the command.
+
+The holder is a container that waits for its standard input to end. Its network namespace is made a cage before the command
+starts; its process namespace is the command's as well, so that the kernel ends everything when the holder ends, and that ends
+with us.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from outward.backends.child import Child
+from outward.backends.containers import engine as engines
+from outward.backends.containers import line, root
+from outward.backends.containers.common import SHELL, Builder
+from outward.backends.containers.reaper import reaping
+from outward.backends.containers.sandbox import Container
+from outward.backends.protocol import Capabilities
+from outward.cage import enter
+from outward.core import HostError, Shortfall
+from outward.isolation import system
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from outward.backends.containers.engine import Engine
+    from outward.backends.containers.mounts import Mount
+    from outward.backends.protocol import Place, Spec
+    from outward.isolation.launch import Launch
+    from outward.isolation.operations import Operation
+    from outward.isolation.system import Empties
+
+_HOLD: Final = (SHELL, "-c", "cat; exit")
+"""Says again what it is told, until nobody can say anything. The shell takes care of processes that lose their parents."""
+
+_GROUPS: Final = {"memory": "MemoryLimit", "cpus": "CpuCfsQuota", "pids": "PidsLimit"}
+"""The limits, and what the daemon calls its ability to hold them."""
+
+
+def find(place: Place) -> Docker:
+    """The backend. Raises :class:`HostError` where there is no docker, or its daemon does not answer."""
+    engine = engines.find("docker", place.environment)
+    return Docker(engine, json.loads(_ask(engine, "info", "--format", "{{json .}}")), place)
+
+
+def _ask(engine: Engine, *arguments: str) -> str:
+    try:
+        return engine.ask(*arguments)
+    except HostError as error:
+        hint = "Is its daemon running, and may you use it (the group `docker`)? --backend bubblewrap needs neither."
+        raise HostError(error.message, hint=hint) from error
+
+
+class Docker:
+    """Docker with ``info``, what its daemon says of itself."""
+
+    name: Final = "docker"
+
+    def __init__(self, engine: Engine, info: dict[str, Any], place: Place) -> None:
+        if errors := info.get("ServerErrors"):
+            raise HostError(f"docker says: {errors[0]}", hint="Is its daemon running, and may you use it?")
+        self._engine: Final = engine
+        self._info: Final = info
+        # A daemon without root maps root inside to who runs it: the caller.
+        user = (0, 0) if self._is("rootless") else line.caller()
+        self._build: Final = Builder(engine, place, user, recursive=self._is("rootless"))
+
+    def _is(self, option: str) -> bool:
+        return any(each.split(",")[0] == f"name={option}" for each in self._info.get("SecurityOptions") or ())
+
+    @property
+    def programs(self) -> tuple[str, ...] | None:
+        """See :class:`~outward.backends.protocol.Backend`, as for all of these."""
+        return self._build.programs
+
+    @property
+    def shortfalls(self) -> tuple[Shortfall, ...]:
+        """What the daemon says it cannot."""
+        missing = [limit for limit, ability in _GROUPS.items() if not self._info.get(ability)]
+        remedy = (
+            "Give docker a kernel and a control group hierarchy with that controller (`docker info` shows warnings)."
+        )
+        return self._build.shortfalls(Shortfall(limit, "docker cannot enforce it here", remedy) for limit in missing)
+
+    def probe(self) -> Capabilities:
+        """Starts nothing: the daemon has answered already."""
+        remarks = []
+        if self._build.user == (0, 0) and not self._is("rootless"):
+            remarks.append("the command runs as root of this machine, without any capability: use it as another user")
+        if self._is("userns"):
+            remarks.append(
+                "the daemon maps users to others: it is told not to, for the workspace belongs to the caller"
+            )
+        return Capabilities(f"docker {self._info.get('ServerVersion', '')}", tuple(remarks))
+
+    def system(self, empties: Empties, home: str) -> Iterable[Operation]:
+        """The host's programs or the image's."""
+        return self._build.system(empties, home)
+
+    def describe(self, launch: Launch) -> Iterator[str]:
+        """The line that confines."""
+        for word in (*self._mapped(), *self._build.confined(launch, "SESSION", groups=True)):
+            yield f"{'docker':<11}{word}"
+
+    @contextmanager
+    def launch(self, spec: Spec) -> Iterator[Container]:
+        """See :class:`~outward.backends.protocol.Backend`."""
+        held, command = line.name(spec.session, "-cage"), line.name(spec.session)
+        launch = spec.launch
+        found = self._build.mounts(launch.operations)
+        with ExitStack() as stack:
+            image = self._build.image or self._root(self._build.tree(launch.operations, found))
+            stack.enter_context(reaping(self._engine, (command, held)))
+            confined = [*self._mapped(), *self._build.confined(launch, spec.session, groups=True)]
+            holder = self._hold(held, [*confined, *self._programs(found), "--workdir=/"], image, stack)
+            sockets = enter(Path(f"/proc/{holder}/ns/net"))
+            stack.callback(sockets.close)
+            variables, descriptor = self._build.environment(launch, stack)
+            shared = [f"--network=container:{held}", f"--pid=container:{held}", *variables]
+            shared += ["--tty"] if launch.terminal else []
+            mounted = self._mounted(spec, found)
+            program, *arguments = launch.command
+            client = stack.enter_context(
+                Child(
+                    [
+                        *(self._engine.path, "run", f"--name={command}", *confined, *shared, *mounted),
+                        *(f"--entrypoint={program}", image, *arguments),
+                    ],
+                    self._engine.environment,
+                    spec.stdio,
+                    inherit=(descriptor,),
+                    terminal=launch.terminal,
+                )
+            )
+            sandbox = Container(client, sockets, lambda: self._process(command), holder)
+            try:
+                yield sandbox
+            finally:
+                sandbox.kill()
+                client.wait()  # it ends with its container
+
+    def _mapped(self) -> list[str]:
+        """The workspace belongs to the caller, and to nobody in a mapping of the daemon's."""
+        return ["--userns=host"] if self._is("userns") else []
+
+    def _root(self, entries: Iterable[Any]) -> str:
+        """The image of a root directory with nothing in it; it is made when it is not there."""
+        entries = tuple(entries)
+        name = f"{line.NAME}-root:{root.digest(entries)}"
+        with suppress(HostError):
+            self._engine.ask("image", "inspect", "--format", "{{.Id}}", name)
+            return name
+        content = os.memfd_create("outward")
+        try:
+            os.write(content, root.archive(entries))
+            os.lseek(content, 0, os.SEEK_SET)
+            self._engine.ask("import", "-", name, stdin=content)
+        finally:
+            os.close(content)
+        return name
+
+    def _programs(self, found: Iterable[Mount]) -> list[str]:
+        """What the holder needs to run: programs, where they are not the image's."""
+        if self._build.image is not None:
+            return []
+        return self._build.mount_arguments(mount for mount in found if mount.target in system.SYSTEM)
+
+    def _mounted(self, spec: Spec, found: list[Mount]) -> list[str]:
+        if spec.layer is None:
+            return self._build.mount_arguments(found)
+        workspace = spec.launch.directory
+        options = spec.layer.overlay.options().replace('"', '""')
+        volume = f"type=volume,target={workspace},volume-driver=local,volume-opt=type=overlay,volume-opt=device=overlay"
+        others = self._build.mount_arguments(mount for mount in found if mount.target != workspace)
+        return ["--mount", f'{volume},"volume-opt=o={options}"', *others]
+
+    def _hold(self, name: str, confined: list[str], image: str, stack: ExitStack) -> int:
+        """Starts the holder: its process id, outside."""
+        theirs_in, ours_in = os.pipe()
+        ours_out, theirs_out = os.pipe()
+        for descriptor in (ours_in, ours_out):
+            stack.callback(os.close, descriptor)
+        program, *arguments = _HOLD
+        argv = [self._engine.path, "run", f"--name={name}", *confined, *line.networked("none")]
+        try:
+            client = Child(
+                [*argv, f"--entrypoint={program}", image, *arguments],
+                self._engine.environment,
+                (theirs_in, theirs_out, 2),
+            )
+            stack.enter_context(client)
+        finally:
+            os.close(theirs_in)
+            os.close(theirs_out)
+        stack.callback(client.wait)  # the pipes are closed after this: a killed container ends its client
+        os.write(ours_in, b"\n")
+        if not os.read(ours_out, 1):
+            raise HostError("docker did not start a container, so nothing was run", hint="Its message is above.")
+        process = self._process(name)
+        if process is None:
+            raise HostError("docker's container ended before anything was run")
+        return process
+
+    def _process(self, name: str) -> int | None:
+        try:
+            return int(self._engine.ask("inspect", "--format", "{{.State.Pid}}", name)) or None
+        except HostError:  # it is not there yet, or no more
+            return None

@@ -1,0 +1,163 @@
+"""Podman: a container that is made but not started, while its network namespace is made a cage.
+
+The user 1000 inside is the caller outside, whoever that is; no other user inside is anybody outside.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from outward.backends.child import Child
+from outward.backends.containers import engine as engines
+from outward.backends.containers import line
+from outward.backends.containers.common import SHELL, Builder
+from outward.backends.containers.reaper import reaping
+from outward.backends.containers.sandbox import Container
+from outward.backends.protocol import Capabilities
+from outward.cage import enter
+from outward.core import HostError, Shortfall
+from outward.isolation.system import UID
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from outward.backends.containers.engine import Engine
+    from outward.backends.containers.mounts import Mount
+    from outward.backends.protocol import Place, Spec
+    from outward.isolation.launch import Launch
+    from outward.isolation.operations import Operation
+    from outward.isolation.system import Empties
+
+_INIT: Final = (SHELL, "-c", '"$@"; exit $?', "sh")
+"""The first process of a namespace cannot be ended by a signal that it does not expect: that is this one, not the command. It
+takes care of processes that lose their parents, too."""
+
+_OTHERS: Final = 200000
+"""Where users inside that are nobody outside begin, for root; others have their own ranges (/etc/subuid)."""
+
+_UNIFIED: Final = Path("/sys/fs/cgroup/cgroup.controllers")
+
+
+def find(place: Place) -> Podman:
+    """The backend. Raises :class:`HostError` where podman is not installed."""
+    return Podman(engines.find("podman", place.environment), place)
+
+
+class Podman:
+    """Podman as root, or as anybody."""
+
+    name: Final = "podman"
+
+    def __init__(self, engine: Engine, place: Place) -> None:
+        self._engine: Final = engine
+        self._root: Final = os.geteuid() == 0
+        self._build: Final = Builder(engine, place, (UID, UID), recursive=not self._root)
+        # Without root and with the older control groups it would take the limits and not hold them.
+        self._groups: Final = self._root or _UNIFIED.exists()
+
+    @property
+    def programs(self) -> tuple[str, ...] | None:
+        """See :class:`~outward.backends.protocol.Backend`, as for all of these."""
+        return self._build.programs
+
+    @property
+    def shortfalls(self) -> tuple[Shortfall, ...]:
+        """All of those for which a control group is needed, where there is none."""
+        names = () if self._groups else ("memory", "cpus", "pids")
+        reason = "podman without root cannot enforce it with control groups of version 1"
+        remedy = "Boot with systemd.unified_cgroup_hierarchy=1, or use podman as root."
+        return self._build.shortfalls(Shortfall(name, reason, remedy) for name in names)
+
+    def probe(self) -> Capabilities:
+        """Asks podman for its storage, which it sets up when it is asked."""
+        version = self._engine.ask("info", "--format", "{{.Version.Version}} ({{.Host.OCIRuntime.Name}})")
+        return Capabilities(f"podman {version}", ("rootful",) if self._root else ("rootless",))
+
+    def system(self, empties: Empties, home: str) -> Iterable[Operation]:
+        """The host's programs or the image's."""
+        return self._build.system(empties, home)
+
+    def describe(self, launch: Launch) -> Iterator[str]:
+        """The line that confines."""
+        for word in (*self._mapped(), *self._build.confined(launch, "SESSION", groups=self._groups)):
+            yield f"{'podman':<11}{word}"
+
+    @contextmanager
+    def launch(self, spec: Spec) -> Iterator[Container]:
+        """See :class:`~outward.backends.protocol.Backend`."""
+        name = line.name(spec.session)
+        with ExitStack() as stack:
+            stack.enter_context(reaping(self._engine, (name,)))
+            self._create(name, spec, stack)
+            self._engine.ask("init", name)
+            process = int(self._engine.ask("inspect", "--format", "{{.State.Pid}}", name))
+            sockets = enter(Path(f"/proc/{process}/ns/net"))
+            stack.callback(sockets.close)
+            client = stack.enter_context(
+                Child(
+                    [self._engine.path, "start", "--attach", "--interactive", "--sig-proxy=false", name],
+                    self._engine.environment,
+                    spec.stdio,
+                    terminal=spec.launch.terminal,
+                )
+            )
+            sandbox = Container(client, sockets, lambda: _started(process), process)
+            try:
+                yield sandbox
+            finally:
+                sandbox.kill()
+                client.wait()  # it ends with its container
+
+    def _create(self, name: str, spec: Spec, stack: ExitStack) -> None:
+        launch = spec.launch
+        if spec.layer is not None:
+            raise HostError(
+                "review mode is not available with podman in this version",
+                hint="Use --backend bubblewrap or docker for it, or --mode read or write.",
+            )
+        found = self._build.mounts(launch.operations)
+        confined = [*self._mapped(), *self._build.confined(launch, spec.session, groups=self._groups)]
+        _, descriptor = self._build.environment(launch, stack)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        init, *arguments = (*_INIT, *launch.command)
+        self._engine.ask(
+            *(
+                "create",
+                f"--name={name}",
+                *confined,
+                *line.networked("none"),
+                line.processes(),
+                "--read-only-tmpfs=false",
+                "--env-file=/dev/stdin",
+            ),
+            *("--no-hosts", *(["--tty"] if launch.terminal else [])),
+            *self._build.mount_arguments(found),
+            *(f"--entrypoint={init}", *self._image(launch, found), *arguments),
+            stdin=descriptor,
+        )
+
+    def _image(self, launch: Launch, found: list[Mount]) -> list[str]:
+        if self._build.image is not None:
+            return [self._build.image]
+        return ["--rootfs", str(self._build.directory(self._build.tree(launch.operations, found)))]
+
+    def _mapped(self) -> list[str]:
+        if not self._root:
+            return [f"--userns=keep-id:uid={UID},gid={UID}"]
+        return [
+            f"--{kind}map={inside}:{outside}:{count}"
+            for kind, own in zip(("uid", "gid"), line.caller(), strict=True)
+            for inside, outside, count in ((UID, own, 1), (0, _OTHERS, UID), (UID + 1, _OTHERS + UID, 65536 - UID - 1))
+        ]
+
+
+def _started(process: int) -> int | None:
+    """The container's first process once it is the command's: it leads a process group with the command in it."""
+    try:
+        children = Path(f"/proc/{process}/task/{process}/children").read_text()
+    except OSError:
+        return None
+    return process if children.strip() else None

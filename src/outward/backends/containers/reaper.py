@@ -1,0 +1,65 @@
+"""Removes containers when we are gone, however that came about.
+
+A process of its own, in a session of its own, waits at a pipe that only we hold. When it closes without a word, we were
+killed, and the engine is asked to remove what we started. It has none of our descriptors.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from outward.cage.inside import keep_only
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import NoReturn
+
+    from outward.backends.containers.engine import Engine
+
+_DONE: Final = b"."
+_ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+
+
+@contextmanager
+def reaping(engine: Engine, names: Sequence[str]) -> Iterator[None]:
+    """Removes the containers ``names`` after the context, or after our end. Those that are gone already are no error.
+
+    Forks: enter it while there are no other threads.
+    """
+    theirs, ours = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        _reap(engine, names, theirs)
+    os.close(theirs)
+    try:
+        yield
+    except BaseException:
+        os.close(ours)  # it does its work: who knows how far we came
+        raise
+    else:
+        os.write(ours, _DONE)
+        os.close(ours)
+    finally:
+        os.waitpid(pid, 0)
+
+
+def _reap(engine: Engine, names: Sequence[str], pipe: int) -> NoReturn:
+    try:
+        os.setsid()
+        nothing = os.open("/dev/null", os.O_RDWR)
+        keep_only((nothing, nothing, nothing), (pipe,))
+        highest = max(pipe, *map(int, os.listdir("/proc/self/fd")))  # noqa: PTH208
+        os.closerange(3, pipe)
+        os.closerange(pipe + 1, highest + 1)
+        for number in _ENDING:  # a terminal or a service manager signals everybody
+            signal.signal(number, signal.SIG_IGN)
+        os.chdir("/")
+        if not os.read(pipe, 1):
+            for number in _ENDING:
+                signal.signal(number, signal.SIG_DFL)
+            os.execve(engine.path, engine.removal(names), dict(engine.environment))  # noqa: S606 (no shell is the point)
+    finally:
+        os._exit(0)

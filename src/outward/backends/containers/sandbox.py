@@ -1,0 +1,63 @@
+"""A command that runs in a container."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from outward.backends.child import Child
+    from outward.cage import Sockets
+
+
+class Container:
+    """``client`` is the engine's client, which is joined to the command and ends after it. ``leader`` gives the process id,
+    here outside, of the process group that gets signals; ``anchor`` is that of the process with which everything ends."""
+
+    def __init__(self, client: Child, sockets: Sockets, leader: Callable[[], int | None], anchor: int) -> None:
+        self._client: Final = client
+        self._leader: Final = leader
+        self._anchor: Final = anchor
+        self._sockets: Final = sockets
+
+    @property
+    def sockets(self) -> Sockets:
+        """See :class:`~outward.backends.protocol.Sandbox`, as for all of these."""
+        return self._sockets
+
+    @property
+    def over(self) -> bool:
+        """Once the client has ended."""
+        if not self._client.over:
+            return False
+        poll = select.poll()
+        for sock in self._sockets.each():
+            poll.register(sock, select.POLLIN)
+        return not poll.poll(0)
+
+    def fileno(self) -> int:
+        """The client's."""
+        return self._client.process
+
+    def signal(self, number: int) -> bool:
+        """Past the engine: clients pass signals on to one process only."""
+        leader = self._leader()
+        if leader is None:
+            return False
+        with suppress(ProcessLookupError):
+            os.killpg(leader, number)
+        return True
+
+    def kill(self) -> None:
+        """The kernel kills all of a process namespace with its first process."""
+        with suppress(ProcessLookupError):
+            os.kill(self._anchor, signal.SIGKILL)
+
+    def wait(self) -> int | None:
+        """Engines give the statuses that a shell would."""
+        return self._client.wait()
