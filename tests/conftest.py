@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes.util
 import os
+import pwd
 import resource
 import shutil
 import subprocess
@@ -24,6 +25,9 @@ os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
 settings.register_profile("patient", deadline=None)  # no test asserts a time
 settings.load_profile("patient")
 
+SOMEBODY = 61234
+"""An unprivileged user."""
+
 CLIENTS = Path(__file__).parents[1] / ".clients" / "bin"
 """Where ``make clients`` puts the real clients that no distribution package brings: agents, node, npm, Python's."""
 
@@ -38,6 +42,15 @@ def _packet_filter() -> bool:
     chain = "{ chain out { type nat hook output priority -100; meta l4proto tcp redirect to :1; }; }"
     probe = ["unshare", "--user", "--map-root-user", "--net", "nft", f"table inet probe {chain}"]
     return shutil.which("nft") is not None and subprocess.run(probe, capture_output=True, timeout=20).returncode == 0
+
+
+def _sub_users() -> bool:
+    """Whether the tests' unprivileged user has a name and users of its own, as rootless containers need."""
+    try:
+        name = pwd.getpwuid(SOMEBODY).pw_name
+    except KeyError:
+        return False
+    return name in {line.split(":")[0] for line in Path("/etc/subuid").read_text().splitlines()}
 
 
 def _on_path(name: str) -> Callable[[], bool]:
@@ -55,6 +68,7 @@ NEEDS: dict[str, Callable[[], bool]] = {
     "bubblewrap": lambda: shutil.which("bwrap") is not None and _user_namespaces(),
     "nft": _packet_filter,
     "root": lambda: os.geteuid() == 0,
+    "sub-users": _sub_users,
     "claude": (CLIENTS / "claude").exists,
     "codex": (CLIENTS / "codex").exists,
     "gemini": (CLIENTS / "gemini").exists,

@@ -18,12 +18,10 @@ import click
 import pytest
 
 import outward
+from tests.conftest import SOMEBODY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-SOMEBODY = 61234
-"""A user who is nobody on this machine."""
 
 MAIN = "from outward.cli import main; main()"
 PACKAGES = [str(Path(module.__file__ or "").parents[1]) for module in (outward, click)]

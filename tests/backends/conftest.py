@@ -1,0 +1,183 @@
+"""The same class over every backend of this machine: ``make test-backends``.
+
+A *box* is somebody who runs commands in one backend, with a policy, a server that demands a credential, and one that greets
+first, as SSH does. Docker gets a daemon of its own, which ends with the tests.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+import trustme
+
+from tests.clients.site import Reply, Site
+from tests.support.caller import new_caller
+from tests.system.conftest import Attacked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SECRET = "sk-ant-test-0123456789-REAL-VALUE"
+CREDENTIAL = f"Bearer {SECRET}"
+BANNER = b"SSH-2.0-stand-in\r\n"
+
+POLICY = """\
+version: 1
+secrets:
+  service: {{env: SERVICE_TOKEN, expose: SERVICE_TOKEN}}
+destinations:
+  - host: api.test
+    connect_to: 127.0.0.1:{api}
+    ca: {ca}
+    allow: ["GET /**"]
+    inject: [{{header: authorization, value: 'Bearer {{service}}'}}]
+  - {{host: ssh.test, port: 22, connect_to: 127.0.0.1:{banner}, tls: passthrough, allow: connect}}
+"""
+
+
+class Kind(NamedTuple):
+    """A backend and who runs it; ``needs`` is what the machine must have for it. ``groups`` says that limits of memory,
+    processors and processes are held wherever root has control groups."""
+
+    backend: str
+    unprivileged: bool
+    needs: tuple[str, ...]
+    options: tuple[str, ...] = ()
+
+
+KINDS = {
+    # One line a backend and a kind of caller.
+    "bubblewrap": Kind("bubblewrap", unprivileged=False, needs=("bubblewrap",)),
+    "bubblewrap-user": Kind("bubblewrap", unprivileged=True, needs=("bubblewrap",)),
+    "docker": Kind("docker", unprivileged=False, needs=("root", "dockerd")),
+    "podman": Kind("podman", unprivileged=False, needs=("root", "podman")),
+    "podman-user": Kind("podman", unprivileged=True, needs=("root", "podman", "sub-users")),
+}
+
+
+@dataclass
+class Box(Attacked):
+    """Somebody with a policy, in one backend."""
+
+    kind: Kind | None = None
+
+    def argv(self, *arguments: str) -> list[str]:
+        if arguments[0] == "run" and self.kind is not None:
+            policy = str(self.home / "policy.yaml")
+            chosen = ("--backend", self.kind.backend, *self.kind.options, "--policy", policy)
+            arguments = ("run", *chosen, *arguments[1:])
+        return super().argv(*arguments)
+
+
+def write_policy(box: Box, more: str = "") -> None:
+    """Adds lines to the policy."""
+    path = box.home / "policy.yaml"
+    box.file(path, path.read_text() + more)
+
+
+class Banner:
+    """A server that greets first and says what it was told."""
+
+    def __init__(self) -> None:
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port = self._server.getsockname()[1]
+        self.connections = 0
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._server.accept()
+            except OSError:
+                return
+            self.connections += 1
+            with connection:
+                connection.sendall(BANNER)
+
+    def close(self) -> None:
+        self._server.close()
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="session")
+def daemon() -> Iterator[str]:
+    """A docker daemon of the tests' own: where it listens."""
+    root = Path(tempfile.mkdtemp(prefix="outward-dockerd-"))
+    host = f"unix://{root}/docker.sock"
+    log = (root / "log").open("w")
+    process = subprocess.Popen(
+        [
+            *("dockerd", f"--data-root={root}/data", f"--exec-root={root}/exec", f"--pidfile={root}/pid"),
+            *(f"--host={host}", "--iptables=false", "--bridge=none"),
+        ],
+        stdout=log,
+        stderr=log,
+    )
+    try:
+        while subprocess.run(
+            ["docker", "version"], capture_output=True, env={**os.environ, "DOCKER_HOST": host}
+        ).returncode:
+            assert process.poll() is None, (root / "log").read_text()[-2000:]
+            time.sleep(0.2)
+        yield host
+    finally:
+        process.terminate()
+        process.wait(60)
+        log.close()
+        shutil.rmtree(root, ignore_errors=True)
+
+
+@contextmanager
+def containers_of(box: Box) -> Iterator[None]:
+    """Podman's settings for machines without systemd; its storage lies in the caller's home."""
+    settings = '[engine]\nruntime="runc"\ncgroup_manager="cgroupfs"\nevents_logger="file"\n'
+    box.environment["CONTAINERS_CONF"] = str(box.file(box.home / "containers.conf", settings, 0o644))
+    runtime = box.root / "runtime"
+    runtime.mkdir(mode=0o700)
+    box.own(runtime)
+    box.environment["XDG_RUNTIME_DIR"] = str(runtime)
+    yield
+    # Its storage has files of other users in it, and a process that keeps its namespaces.
+    user = [] if box.uid is None else box.argv("")[:4]
+    subprocess.run([*user, "podman", "system", "reset", "--force"], env=box.env(), capture_output=True, cwd="/")
+
+
+@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.needs(*kind.needs)) for name, kind in KINDS.items()])
+def box(request: pytest.FixtureRequest, authority: trustme.CA) -> Iterator[Box]:
+    kind = KINDS[request.param]
+    with ExitStack() as stack:
+        box = stack.enter_context(new_caller(Box, unprivileged=kind.unprivileged))
+        box.kind = kind
+        box.file(box.home / "policy.yaml", "version: 1\n")
+        if kind.backend == "docker":
+            box.environment["DOCKER_HOST"] = request.getfixturevalue("daemon")
+        if kind.backend == "podman":
+            stack.enter_context(containers_of(box))
+        yield box
+
+
+@pytest.fixture
+def site(box: Box, authority: trustme.CA) -> Iterator[Site]:
+    """The server of api.test, which the policy allows, and its credential; ssh.test is at ``site.banner``."""
+    ca = box.file(box.home / "ca.pem", authority.cert_pem.bytes().decode(), 0o644)
+    banner = Banner()
+    with Site(authority, "api.test", CREDENTIAL, lambda _: Reply(200, b"welcome\n")) as site:
+        box.environment["SERVICE_TOKEN"] = SECRET
+        box.file(box.home / "policy.yaml", POLICY.format(api=site.port, ca=ca, banner=banner.port))
+        yield site
+    banner.close()

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import pytest
+
+from outward.backends import BACKENDS, Place, find
+from outward.backends.containers import engine as engines
+from outward.backends.containers import line
+from outward.backends.containers.docker import Docker
+from outward.backends.containers.engine import Engine
+from outward.core import HostError, Limits
+from outward.isolation.launch import Launch
+
+ENGINE = Engine("/usr/bin/docker", {"PATH": "/usr/bin"})
+
+
+def docker(tmp_path, limits: Limits | None = None, **info: object) -> Docker:
+    return Docker(ENGINE, dict(info), Place(tmp_path, {}, None, limits or Limits()))
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "--rm",
+        "--read-only",
+        "--cap-drop=ALL",
+        "--security-opt=no-new-privileges",
+        "--security-opt=seccomp=/profile",
+        "--ipc=private",
+        "--pull=never",
+        "--user=1000:1000",
+    ],
+)
+def test_what_every_container_has(word):
+    assert word in list(line.confined("S", "/profile", "1000:1000"))
+
+
+def test_nothing_widens_it():
+    words = " ".join(line.confined("S", "/profile", "1000:1000"))
+    assert not any(each in words for each in ("privileged ", "cap-add", "unconfined", "--device", "host"))
+
+
+def test_limits_are_flags():
+    limits = Limits(memory=100, cpus=1.5, pids=7, files=64, disk=9)
+    words = list(line.limited(limits, groups=True))
+    assert {"--memory=100", "--memory-swap=100", "--cpus=1.5", "--pids-limit=7"} <= set(words)
+    assert {"--ulimit=nofile=64:64", "--ulimit=fsize=9:9", "--ulimit=core=0:0"} <= set(words)
+    assert not any("memory" in word or "pids" in word for word in line.limited(limits, groups=False))
+
+
+def test_what_the_daemon_cannot_enforce_is_said(tmp_path):
+    able = {"MemoryLimit": True, "CpuCfsQuota": True, "PidsLimit": True}
+    limits = Limits(memory=100, pids=7)
+    assert docker(tmp_path, limits, **able).shortfalls == ()
+    (shortfall,) = docker(tmp_path, limits, **able | {"PidsLimit": False}).shortfalls
+    assert shortfall.limit == "pids"
+    assert docker(tmp_path, None).shortfalls == (), "nothing was asked for"
+
+
+def test_a_daemon_without_root_maps_root_to_its_user(tmp_path):
+    launch = Launch(("true",), (), {}, "/w", terminal=False)
+    assert "docker     --user=0:0" in docker(tmp_path, SecurityOptions=["name=rootless"]).describe(launch)
+
+
+def test_a_daemon_that_maps_users_is_told_not_to(tmp_path):
+    launch = Launch(("true",), (), {}, "/w", terminal=False)
+    assert "docker     --userns=host" in docker(tmp_path, SecurityOptions=["name=userns"]).describe(launch)
+    assert "docker     --userns=host" not in docker(tmp_path).describe(launch)
+
+
+def test_a_daemon_that_does_not_answer_is_an_error(tmp_path):
+    with pytest.raises(HostError, match="Cannot connect"):
+        docker(tmp_path, ServerErrors=["Cannot connect"])
+
+
+def test_an_engine_that_is_not_installed(monkeypatch):
+    monkeypatch.setattr(engines.programs, "SYSTEM_PATH", "/nowhere")
+    with pytest.raises(HostError, match="podman is not installed"):
+        engines.find("podman", {})
+
+
+def test_the_engine_gets_no_other_variables(monkeypatch, tmp_path):
+    (tmp_path / "docker").write_text("#!/bin/sh\n")
+    (tmp_path / "docker").chmod(0o755)
+    monkeypatch.setattr(engines.programs, "SYSTEM_PATH", str(tmp_path))
+    found = engines.find("docker", {"DOCKER_HOST": "unix:///x", "ANTHROPIC_API_KEY": "sk-ant-test"})
+    assert found.environment.keys() == {"PATH", "DOCKER_HOST"}
+
+
+@pytest.mark.parametrize(("name", "words"), [("docker", ()), ("podman", ("--time=0",))])
+def test_containers_are_removed_at_once(name, words):
+    argv = Engine(f"/usr/bin/{name}", {}).removal(["a", "b"])
+    assert argv == (f"/usr/bin/{name}", "rm", "--force", "--volumes", *words, "a", "b")
+
+
+def test_a_backend_that_is_not_there(tmp_path):
+    with pytest.raises(HostError, match="not available"):
+        find("nothing", Place(tmp_path, {}))
+    assert "bubblewrap" in BACKENDS
