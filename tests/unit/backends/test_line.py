@@ -8,6 +8,7 @@ from outward.backends.containers import line
 from outward.backends.containers.docker import Docker
 from outward.backends.containers.engine import Engine
 from outward.core import HostError, Limits
+from outward.isolation import programs
 from outward.isolation.launch import Launch
 
 ENGINE = Engine("/usr/bin/docker", {"PATH": "/usr/bin"})
@@ -73,7 +74,7 @@ def test_a_daemon_that_does_not_answer_is_an_error(tmp_path):
 
 
 def test_an_engine_that_is_not_installed(monkeypatch):
-    monkeypatch.setattr(engines.programs, "SYSTEM_PATH", "/nowhere")
+    monkeypatch.setattr(programs, "SYSTEM_PATH", "/nowhere")
     with pytest.raises(HostError, match="podman is not installed"):
         engines.find("podman", {})
 
@@ -81,7 +82,7 @@ def test_an_engine_that_is_not_installed(monkeypatch):
 def test_the_engine_gets_no_other_variables(monkeypatch, tmp_path):
     (tmp_path / "docker").write_text("#!/bin/sh\n")
     (tmp_path / "docker").chmod(0o755)
-    monkeypatch.setattr(engines.programs, "SYSTEM_PATH", str(tmp_path))
+    monkeypatch.setattr(programs, "SYSTEM_PATH", str(tmp_path))
     found = engines.find("docker", {"DOCKER_HOST": "unix:///x", "ANTHROPIC_API_KEY": "sk-ant-test"})
     assert found.environment.keys() == {"PATH", "DOCKER_HOST"}
 
