@@ -248,3 +248,42 @@ def test_without_ipv6_everything_else_is_there(without_ipv6):
         assert cage.sockets.kinds == ["proxy", "transparent", "dns", "dns"]
         cage.release()
         assert cage.wait() == 0
+
+
+MANY = """
+import socket, sys
+def dial(address, source=None):
+    sock = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if source:
+        sock.bind(source)
+    sock.setblocking(False)
+    sock.connect_ex(address)
+    return sock
+kept = [dial((f"203.0.113.{number % 250 + 1}", 1000 + number)) for number in range(200)]
+kept += [dial((f"198.51.100.{number}", 443), ("127.0.0.1", 5555)) for number in range(1, 9)]
+print("dialled", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_every_one_of_many_connections_keeps_its_destination():
+    """Also those that come from one and the same port: where they are brought, only that would tell them apart."""
+    wanted = {(f"203.0.113.{number % 250 + 1}", 1000 + number) for number in range(200)}
+    wanted |= {(f"198.51.100.{number}", 443) for number in range(1, 9)}
+    stdin, over = os.pipe()
+    command = Command((os.path.realpath(sys.executable), "-c", MANY), (stdin, os.open(os.devnull, os.O_WRONLY), 2))
+    with Cage.open(command) as cage:
+        os.close(stdin)
+        os.close(command.stdio[1])
+        cage.release()
+        found: set[tuple[str, int]] = set()
+        listener = cage.sockets.transparent[0]
+        while len(found) < len(wanted):
+            _until_waiting(cage)
+            connection, _ = listener.accept()
+            found.add(original_destination(connection)[:2])
+            connection.close()
+        os.close(over)
+        assert cage.wait() == 0
+    assert found == wanted
