@@ -142,6 +142,11 @@ def gateway(sockets: Sockets, name: bytes) -> Iterator[int]:
     os.waitpid(pid, 0)
 
 
+def test_every_port_is_taken():
+    with Cage.open(python(DIAL, PORT)) as cage:
+        assert cage.sockets.take_every_port
+
+
 def test_a_gateway_that_dies_leaves_the_connections_to_the_next():
     """Whoever keeps the descriptors keeps the queue: nothing is refused while there is no gateway."""
     reader, writer = os.pipe()
@@ -188,6 +193,7 @@ def test_without_a_packet_filter_the_usual_ports_are_taken_everywhere(without_pa
             connection.sendall(b"taken")
             connection.close()
         assert said.read().split() == ["taken", "taken", "taken", "ECONNREFUSED"]
+        assert not cage.sockets.take_every_port
 
 
 def test_rules_that_are_not_there_are_noticed(monkeypatch):

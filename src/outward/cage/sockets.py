@@ -37,6 +37,11 @@ class Sockets(NamedTuple):
         """The kind of each, in order."""
         return [name for name, group in zip(_KINDS, self, strict=True) for _ in group]
 
+    @property
+    def take_every_port(self) -> bool:
+        """Whether connections to any port come here. Without a packet filter in the kernel there are listeners for a few."""
+        return len({sock.getsockname()[1] for sock in self.transparent}) <= 1
+
     def each(self) -> Iterator[socket.socket]:
         """All of them, in the same order."""
         for group in self:

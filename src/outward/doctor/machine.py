@@ -1,4 +1,4 @@
-"""What the kernel offers, read without trying anything."""
+"""What the kernel offers, read without trying anything but an empty cage."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import platform
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from outward.cage import obstacles
+from outward.cage import PLAIN_PORTS, Cage, Command, obstacles
 from outward.core import HostError
 from outward.doctor.finding import Finding
 from outward.isolation import seccomp
@@ -28,6 +28,7 @@ def look_at_machine() -> Iterator[Finding]:
     """One finding after the other."""
     yield _kernel()
     yield _user_namespaces()
+    yield _packet_filter()
     yield _groups(survey())
     yield _overlay()
     yield _virtualization()
@@ -47,6 +48,20 @@ def _user_namespaces() -> Finding:
         if os.geteuid() != 0 or "max_" in file:  # the other settings are for users
             return Finding("user namespaces", False, f"forbidden by {file}", hint)
     return Finding("user namespaces", True, "allowed, as far as settings go")
+
+
+def _packet_filter() -> Finding:
+    name = "packet filter"
+    try:
+        with Cage.open(Command(("/bin/true",))) as cage:
+            every_port = cage.sockets.take_every_port
+    except HostError as error:
+        return Finding(name, False, error.message, error.hint or "Nothing runs in a sandbox until that works.")
+    if every_port:
+        return Finding(name, True, "nf_tables brings every connection in a sandbox to the gateway")
+    ports = ", ".join(map(str, PLAIN_PORTS))
+    found = f"the kernel has no nf_tables: programs that use no proxy reach ports {ports} alone"
+    return Finding(name, False, found, "sudo modprobe -a nf_tables nft_chain_nat nft_redir nft_ct nft_reject_inet")
 
 
 def _groups(place: Place) -> Finding:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from outward.audit import Journal, new_session
 from outward.backends import Spec
+from outward.cage import PLAIN_PORTS
 from outward.core import HostError
 from outward.core.summary import Summary
 from outward.credentials import CredentialStore
@@ -29,6 +30,12 @@ if TYPE_CHECKING:
     from outward.session.options import Options
     from outward.session.terminal import Terminal
     from outward.workspace.layer import Layer
+
+
+_FEW_PORTS: Final = (
+    f"this kernel has no packet filter (nf_tables): of programs that use no proxy, only connections to ports "
+    f"{', '.join(map(str, PLAIN_PORTS))} are taken to the gateway; others are refused"
+)
 
 
 class Outcome(NamedTuple):
@@ -77,6 +84,8 @@ def run(options: Options, note: Callable[[str], None]) -> Outcome:
         spec = Spec(parts.preparation.launch, session, _stdio(terminal), layer)
         sandbox = stack.enter_context(backend.launch(spec))
         guard.watch(sandbox)
+        if not sandbox.sockets.take_every_port:
+            note(_FEW_PORTS)
 
         # A terminal has to be served, whatever the command does.
         if load_gateway(sandbox) or terminal is not None:

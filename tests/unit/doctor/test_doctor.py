@@ -151,6 +151,13 @@ class TestMachine:
             "Raise it.",
         )
 
+    @pytest.mark.needs("bubblewrap", "nft")
+    def test_a_kernel_with_a_packet_filter_and_one_without(self, monkeypatch):
+        assert machine._packet_filter().good
+        monkeypatch.setattr("outward.cage.rules.load", lambda *_, **__: False)
+        finding = machine._packet_filter()
+        assert (finding.good, "22, 80, 443 alone" in finding.found) == (False, True)
+
     def test_control_groups_that_hold_nothing(self):
         finding = machine._groups(Nowhere("none are mounted", "Mount them."))
         assert (finding.good, finding.remedy) == (False, "Mount them.")
