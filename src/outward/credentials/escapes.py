@@ -63,6 +63,90 @@ def _digit(nibble: int) -> bytes:
     return b"[%x%X]" % (nibble, nibble)
 
 
+def _digits(octets: frozenset[int]) -> bytes:
+    """The two digits of any of them, for a regular expression."""
+    return b"|".join(
+        _digit(nibble)
+        + b"["
+        + b"".join(_digit(octet & 15)[1:-1] for octet in sorted(octets) if octet >> 4 == nibble)
+        + b"]"
+        for nibble in sorted({octet >> 4 for octet in octets})
+    )
+
+
+class Percents:
+    """Tells at little cost that no ``%41``, nor ``%2541``, stands for one of some characters, as for :class:`Signs`."""
+
+    __slots__ = ("_first", "_pattern", "_second")
+
+    def __init__(self, octets: frozenset[int]) -> None:
+        self._pattern: Final = re.compile(rb"%(?:25){0,2}(?:" + _digits(octets) + b")")
+        # A bit for each first digit, by the octet that it is. There are more of them than bits: then two look alike.
+        first, second = bytearray(256), bytearray([_NONE]) * 256
+        for octet in octets:
+            bit = 1 << (octet >> 4) % 6
+            for one in _digit(octet >> 4)[1:-1]:
+                first[one] |= bit
+            for one in _digit(octet & 15)[1:-1]:
+                second[one] |= bit
+        first[0x25] |= _NONE
+        first[0x32] |= _AGAIN
+        second[0x35] |= _AGAIN
+        self._first: Final = bytes(first)
+        self._second: Final = bytes(second)
+
+    def among(self, data: bytes) -> bool:
+        """Whether there is one in ``data``."""
+        start = data.find(b"%")
+        if start < 0:
+            return False
+        if _COMPILED and data.count(b"%", start, start + _SAMPLE) > _MANY and not self.scan(data):
+            return False
+        return self.search(data)
+
+    def search(self, data: bytes) -> bool:
+        """The same by a regular expression, which is slow where there are many percent signs."""
+        return self._pattern.search(data) is not None
+
+    def scan(self, data: bytes) -> bool:
+        """Whether there may be one: octet by octet, which is faster then if it is compiled."""
+        first, second, end = self._first, self._second, len(data) - 2
+        at = data.find(b"%")
+        while 0 <= at < end:
+            # No names for what is looked at here: compiled code would count references to them.
+            if data[at] != 0x25:
+                at += 1
+            elif not first[data[at + 1]] & second[data[at + 2]]:
+                at += 2
+            elif self._stands(data, at + 1):
+                return True
+            else:
+                at += 1
+        return False
+
+    def _stands(self, data: bytes, at: int) -> bool:
+        """Whether there may be one whose percent sign is before ``at``."""
+        while at + 2 <= len(data):
+            if self._first[data[at]] & self._second[data[at + 1]] & ~(_NONE | _AGAIN):
+                return True
+            if data[at : at + 2] != b"25":
+                break
+            at += 2
+        return False
+
+
+_NONE: Final = 0x40
+"""The bit of what is no escape, since another percent sign follows."""
+
+_AGAIN: Final = 0x80
+"""The bit of a percent sign that is escaped itself."""
+
+_SAMPLE: Final = 1024
+_MANY: Final = 16
+"""Percent signs in so many octets are many."""
+
+_COMPILED: Final = not hasattr(_digit, "__code__")
+
 _Sign: TypeAlias = "tuple[bytes, re.Pattern[bytes] | None]"
 """What an escape begins with, and what it looks like as a whole if that is not all."""
 
@@ -74,24 +158,16 @@ class Signs:
     a key's.
     """
 
-    __slots__ = ("_signs",)
+    __slots__ = ("_percents", "_signs")
 
     def __init__(self, octets: frozenset[int]) -> None:
         """``octets`` are the characters of the needles that may be escaped."""
         if 0x20 in octets:
             octets |= {0x2B}
-        high = sorted({octet >> 4 for octet in octets})
-        digits = b"|".join(
-            _digit(nibble)
-            + b"["
-            + b"".join(_digit(octet & 15)[1:-1] for octet in sorted(octets) if octet >> 4 == nibble)
-            + b"]"
-            for nibble in high
-        )
+        digits = _digits(octets)
         codes = b"|".join(b"%d" % octet for octet in sorted(octets))
         signs: dict[bytes, bytes] = {}
         if octets:
-            signs[b"%"] = rb"%(?:25){0,2}(?:" + digits + rb")"
             signs[b"\\u00"] = rb"\\u00(?:" + digits + rb")"
             signs[b"\\x"] = rb"\\x(?:" + digits + rb")"
             signs[b"&#"] = rb"&#(?:[xX]0{0,4}(?:" + digits + rb")|0{0,4}(?:" + codes + rb"));"
@@ -101,12 +177,15 @@ class Signs:
                 signs[b"&" + _NAMED[octet] + b";"] = b""
         if 0x20 in octets:
             signs[b"+"] = b""
+        self._percents: Final = Percents(octets) if octets else None
         self._signs: Final[dict[bytes, list[_Sign]]] = {}  # by their first octet
         for sign, closer in signs.items():
             self._signs.setdefault(sign[:1], []).append((sign, re.compile(closer) if closer else None))
 
     def among(self, data: bytes) -> bool:
         """Whether there may be one in ``data``."""
+        if self._percents is not None and self._percents.among(data):
+            return True
         for first, signs in self._signs.items():
             if data.find(first) < 0:
                 continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import itertools
 import json
+import re
 from base64 import b64decode, b64encode, urlsafe_b64encode
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus, unquote
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from outward.credentials.escapes import Percents
 from outward.credentials.scrub import Scrubber, in_base64
 from tests.support.search import found
 
@@ -187,3 +189,20 @@ def test_what_was_encoded_already_is_found_encoded_once_more() -> None:
         data = encode(b"Basic " + basic)
         assert found(VALUE.decode(), scrubber().octets(data))
         assert not found(VALUE.decode(), Scrubber([(VALUE, STAND_IN)], in_base64(VALUE, STAND_IN)).octets(data))
+
+
+@given(
+    st.frozensets(st.integers(0, 255), min_size=1, max_size=40),
+    st.lists(
+        st.one_of(
+            st.sampled_from([b"%", b"25", b"%2", b"x" * 70]), st.binary(max_size=2).map(bytes.hex).map(str.encode)
+        )
+    ),
+)
+def test_both_searches_for_escapes_find_the_same(octets: frozenset[int], parts: list[bytes]) -> None:
+    percents, data = Percents(octets), b"".join(parts)
+    if percents.search(data):
+        assert percents.scan(data)
+        assert percents.among(data)
+    if max(octets) < 0x70 and not re.search(b"(?:25){3}", data):
+        assert percents.scan(data) is percents.search(data)
