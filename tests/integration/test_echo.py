@@ -19,7 +19,7 @@ from outward.gateway.websocket_frames import frame
 from tests.support.codings import ENCODERS
 from tests.support.http2 import http2
 from tests.support.http2_server import Http2Server, Stream
-from tests.support.search import found
+from tests.support.search import files_with, found
 from tests.support.upstream import Upstream, read_request
 
 if TYPE_CHECKING:
@@ -209,6 +209,10 @@ def test_nothing_comes_back_in_any_form(gateway: Serve, version: int) -> None:
             for shape, shown in shown_to(gateway, version, host, form, secret):
                 hits = set[str]().union(*(found(VALUES[secret], part) for part in shown))
                 assert bool(hits) is not redact, (form, secret, shape, hits, shown)
+    gateway.stop()
+    assert gateway.journal()
+    for value in VALUES.values():
+        assert files_with(value, [gateway.directory]) == [], "nor does anything else keep it"
 
 
 # -- through a WebSocket
