@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -190,6 +192,46 @@ class TestSystemd:
         ):
             start = words.index(expected[0])
             assert words[start : start + len(expected)] == expected
+
+    def test_an_older_one_is_asked_for_less(self, machine):
+        (machine / "busctl").write_text(
+            f'#!/bin/sh\necho "$@" >>{machine}/asked\necho "unknown property" >&2\nexit 1\n'
+        )
+        found = systemd.find(machine / "top", running=machine / "running", user=0)
+        assert found is not None
+        with pytest.raises(HostError, match="unknown property"), found.group(ALL) as take:
+            take(4711)
+        first, second = (machine / "asked").read_text().splitlines()
+        assert "OOMPolicy s continue" in first
+        assert "OOMPolicy" not in second
+
+    @pytest.mark.needs("root")
+    def test_what_it_made_is_looked_at(self, machine, monkeypatch):
+        """A client that does what systemd does: makes a group, and moves the process. The limits are in files of ours."""
+        mount = Mounts.read().unified
+        if mount is None:
+            pytest.skip("NOT TESTED: this machine has no control groups of version 2")
+        scope, top = f"{own_name()}.scope", machine / "top"
+        (machine / "busctl").write_text(
+            f"#!/bin/sh\nmkdir {mount.point}/{scope} {top}/{scope}\n"
+            f"group={mount.point}/{scope}\n"
+            'for word; do [ "$before" = "au 1" ] && echo $word >$group/cgroup.procs; before="$last $word"; last=$word; done\n'
+            f"for file in memory.max pids.max cpu.max; do cp {machine}/$file {top}/{scope}/; done\n"
+        )
+        process = subprocess.Popen(["sleep", "60"])
+        try:
+            for texts, works in ((("5", "5", "5 5"), True), (("5", "max", "5 5"), False)):
+                for name, text in zip(("memory.max", "pids.max", "cpu.max"), texts, strict=True):
+                    (machine / name).write_text(text)
+                monkeypatch.setattr(systemd, "PATIENCE", 30.0 if works else 0.3)
+                found = systemd.find(top, running=machine / "running", user=0)
+                assert found is not None
+                with nullcontext() if works else pytest.raises(HostError, match="no scope"), found.group(ALL) as take:
+                    take(process.pid)
+        finally:
+            process.kill()
+            process.wait()
+            Path(mount.point, scope).rmdir()
 
     def test_a_machine_without_systemd_has_none(self, machine):
         assert systemd.find(machine / "top", running=machine / "nothing", user=0) is None

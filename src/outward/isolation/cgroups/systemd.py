@@ -33,6 +33,9 @@ _MANAGER: Final = (
     "StartTransientUnit",
     "ssa(sv)a(sa(sv))",
 )
+_OPTIONAL: Final = (("OOMPolicy", "s", "continue"),)
+"""Since systemd 253, which would otherwise end a scope with the first of its processes that memory kills."""
+
 _FILES: Final = {"memory": "memory.max", "cpus": "cpu.max", "pids": "pids.max"}
 _HINT: Final = "Look at `systemctl --user status`; without `sandbox.limits` in the policy no scope is needed."
 
@@ -65,18 +68,22 @@ class Systemd(NamedTuple):
 
         name = f"{own_name()}.scope"
         try:
-            asked = subprocess.run(
-                [*self._command(), *_request(name, pid, limits)],
-                capture_output=True,
-                text=True,
-                timeout=PATIENCE,
-                env={"XDG_RUNTIME_DIR": f"/run/user/{self.user}"},
-            )
+            said = ""
+            for optional in (_OPTIONAL, ()):
+                asked = subprocess.run(
+                    [*self._command(), *_request(name, pid, limits, optional)],
+                    capture_output=True,
+                    text=True,
+                    timeout=PATIENCE,
+                    env={"XDG_RUNTIME_DIR": f"/run/user/{self.user}"},
+                )
+                if asked.returncode == 0:
+                    self._verify(name, pid, limits)
+                    return
+                said = said or asked.stderr.strip()
         except (OSError, subprocess.TimeoutExpired) as error:
             raise HostError(f"systemd cannot be asked for a scope: {error}", hint=_HINT) from error
-        if asked.returncode != 0:
-            raise HostError(f"systemd makes no scope for the sandbox: {asked.stderr.strip()}", hint=_HINT)
-        self._verify(name, pid, limits)
+        raise HostError(f"systemd makes no scope for the sandbox: {said}", hint=_HINT)
 
     def describe(self) -> str:
         """For people."""
@@ -117,9 +124,14 @@ def find(top: Path, *, running: Path = Path("/run/systemd/system"), user: int | 
     return Systemd(client, top, frozenset(limit for limit, name in _CONTROLLERS.items() if name in controllers), user)
 
 
-def _request(name: str, pid: int, limits: Limits) -> list[str]:
+def _request(name: str, pid: int, limits: Limits, optional: tuple[tuple[str, ...], ...]) -> list[str]:
     """The call's arguments: the scope's name, what to do if there is one, its properties, no other units."""
-    properties = [("Description", "s", "Outward sandbox"), ("PIDs", "au", "1", str(pid))]
+    properties: list[tuple[str, ...]] = [
+        ("Description", "s", "Outward sandbox"),
+        ("PIDs", "au", "1", str(pid)),
+        ("CollectMode", "s", "inactive-or-failed"),
+        *optional,
+    ]
     if limits.memory is not None:
         properties += [("MemoryMax", "t", str(limits.memory)), ("MemorySwapMax", "t", "0")]
     if limits.cpus is not None:
