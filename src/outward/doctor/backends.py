@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 PATIENCE: Final = 120.0
 """Seconds; a virtual machine without hardware for it takes a few."""
 
+_OTHERWISE: Final = "`outward run --backend {name} -- true` says the same; what it needs is in docs/backends."
 _NOTHING_ALLOWED: Final = "version: 1\n"
 
 
@@ -25,4 +26,5 @@ def try_backends(names: Iterable[str], trials: Trials, watch: Callable[[str], No
         if trial.status == 0:
             yield Finding(name, good=True, found="works")
         else:
-            yield Finding(name, False, *trial.complaint)
+            found, remedy = trial.complaint
+            yield Finding(name, False, found, remedy or _OTHERWISE.format(name=name))

@@ -73,6 +73,11 @@ class TestBackends:
         (finding,) = try_backends(["docker"], broken, ignore)
         assert finding == ("docker", False, "no docker here", "Install docker.")
 
+    def test_one_that_knows_no_way_out_gets_one(self, tmp_path):
+        broken = trials(tmp_path, "import sys", "sys.exit('outward: podman says: Error')")
+        (finding,) = try_backends(["podman"], broken, ignore)
+        assert "outward run --backend podman -- true" in finding.remedy
+
     def test_one_that_hangs_is_ended(self, tmp_path):
         trial = trials(tmp_path, "import time", "time.sleep(600)").run("version: 1\n", ["true"], seconds=0.5)
         assert trial.status is None
