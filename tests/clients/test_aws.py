@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.clients.conftest import assert_only_the_placeholder, probe, spellings
-from tests.support.aws import Aws, Key
+from tests.support.aws import SAID, Aws, Key
 from tests.support.upstream import Upstream
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.needs("bubblewrap", "moto")
 
 REGION = "eu-central-1"
-HOSTS = [f"{service}.{REGION}.amazonaws.com" for service in ("s3", "*.s3", "dynamodb", "sts")]
+HOSTS = [f"{service}.{REGION}.amazonaws.com" for service in ("s3", "*.s3", "dynamodb", "sts", "bedrock-runtime")]
 IDENTITY, SECRET = "AKIATESTREALREALREAL", "wJtestREAL/secret+key/0123456789abcdefgh"
 POLICY = """
 version: 1
@@ -78,3 +78,44 @@ def test_boto3_works_without_ever_having_a_key(desk: Desk, aws: tuple[Aws, Upstr
 
     desk.caller.environment["AWS_SECRET_ACCESS_KEY"] = SECRET[::-1]
     assert "SignatureDoesNotMatch" in desk.inside(SCRIPT).stderr
+
+
+BEDROCK = """
+version: 1
+secrets:
+  aws-id: {{env: AWS_ACCESS_KEY_ID, expose: AWS_ACCESS_KEY_ID}}
+  aws-key: {{env: AWS_SECRET_ACCESS_KEY, expose: AWS_SECRET_ACCESS_KEY}}
+destinations:
+  - host: bedrock-runtime.{region}.amazonaws.com
+    connect_to: 127.0.0.1:{port}
+    ca: {ca}
+    allow: ["POST /model/*/*"]
+    inject: [{{sigv4: {{access_key: aws-id, secret_key: aws-key}}}}]
+sandbox:
+  env:
+    set:
+      CLAUDE_CODE_USE_BEDROCK: "1"
+      CLAUDE_CODE_MAX_RETRIES: "0"
+      AWS_REGION: {region}
+      ANTHROPIC_MODEL: eu.anthropic.claude-test-v1:0
+      ANTHROPIC_DEFAULT_HAIKU_MODEL: eu.anthropic.claude-test-v1:0
+"""
+
+
+@pytest.mark.needs("claude")
+def test_claude_code_talks_to_bedrock(desk: Desk, aws: tuple[Aws, Upstream]) -> None:
+    keeper, server = aws
+    keeper.keys[IDENTITY] = Key(SECRET)
+    keeper.signed_by.clear()
+    keeper.refused.clear()
+    desk.caller.environment |= {"AWS_ACCESS_KEY_ID": IDENTITY, "AWS_SECRET_ACCESS_KEY": SECRET}
+    desk.caller.file(desk.policy, textwrap.dedent(BEDROCK.format(region=REGION, port=server.port, ca=desk.ca)))
+    ask = ("run", "--quiet", "--policy", str(desk.policy), "--", "claude", "-p", "hi")
+    done = desk.caller.outward(*ask)
+    assert (done.stdout.strip(), done.returncode) == (SAID, 0), done.stderr
+    assert keeper.refused == []
+    assert set(keeper.signed_by) == {IDENTITY}
+    desk.assert_unseen(SECRET)
+    desk.caller.environment["AWS_SECRET_ACCESS_KEY"] = SECRET[::-1]
+    assert SAID not in desk.caller.outward(*ask).stdout
+    assert "SignatureDoesNotMatch" in keeper.refused

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import json
 import os
 import re
 import subprocess
+from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from http.client import HTTPConnection
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl, quote, unquote
+from zlib import crc32
 
 from tests.conftest import CLIENTS
 from tests.support.upstream import Seen, Upstream, answer, read_request
@@ -221,6 +224,8 @@ class Aws:
 
     async def _do(self, seen: Seen) -> bytes:
         if seen["host"].startswith("bedrock"):  # moto has no models
+            if "/invoke-with-response-stream" in seen.target:
+                return answer(200, event_stream(), "content-type: application/vnd.amazon.eventstream\r\n")
             return answer(200, b'{"ok": true}', "content-type: application/json\r\n")
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
         dropped = {"connection", "transfer-encoding", "content-length", "expect"}
@@ -245,6 +250,40 @@ class Aws:
         else:
             lines += [line for line in start.split(b"\r\n") if line.lower().startswith(b"content-length:")]
         return b"\r\n".join((*lines, b"", body))
+
+
+SAID = "Hello from the other side of the signature."
+
+
+def event_stream() -> bytes:
+    """What a model says, in the events of the Messages API, as Bedrock wraps them.
+
+    https://smithy.io/2.0/aws/amazon-eventstream.html
+    """
+    usage = {"input_tokens": 1, "output_tokens": 1}
+    message = {"id": "msg_1", "type": "message", "role": "assistant", "model": "claude-test", "content": []}
+    block = {"type": "text", "text": ""}
+    events: list[dict[str, Any]] = [
+        {"type": "message_start", "message": message | {"stop_reason": None, "stop_sequence": None, "usage": usage}},
+        {"type": "content_block_start", "index": 0, "content_block": block},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": SAID}},
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn", "stop_sequence": None}, "usage": usage},
+        {"type": "message_stop"},
+    ]
+    return b"".join(map(_framed, events))
+
+
+def _framed(event: dict[str, Any]) -> bytes:
+    fields = {":event-type": "chunk", ":content-type": "application/json", ":message-type": "event"}
+    head = b"".join(
+        bytes([len(name)]) + name.encode() + b"\x07" + len(value).to_bytes(2, "big") + value.encode()
+        for name, value in fields.items()
+    )
+    body = json.dumps({"bytes": b64encode(json.dumps(event).encode()).decode()}).encode()
+    prelude = (len(head) + len(body) + 16).to_bytes(4, "big") + len(head).to_bytes(4, "big")
+    message = prelude + crc32(prelude).to_bytes(4, "big") + head + body
+    return message + crc32(message).to_bytes(4, "big")
 
 
 def _refusal(seen: Seen, code: str) -> bytes:
