@@ -21,6 +21,10 @@ from bench.suite.part import Findings, Part, Settings, in_turns, say
 TIMES: Final = 5
 """Starts in a row, each round."""
 
+_DIRECTORIES: Final = 1_000
+_FILES: Final = 50
+"""In each directory of the large workspace."""
+
 _NOBODY: Final = 61234
 _PR_SET_CHILD_SUBREAPER: Final = 36
 
@@ -61,6 +65,10 @@ def _commands(root: Path) -> dict[str, _Command]:
     root.chmod(0o755)
     run = [str(outward.PROGRAM), "run", "--quiet", "--", "true"]
     commands = {"Outward": _for_user(root / "own", run, os.getuid())}
+    for mode in ("write", "review"):
+        large = _for_user(root / f"large-{mode}", [*run[:-2], "--mode", mode, *run[-2:]], os.getuid())
+        _fill(large.directory)
+        commands[f"Outward, 50,000 files, {mode}"] = large
     if os.getuid() == 0 and (setpriv := shutil.which("setpriv")) and _readable_by_all(outward.PROGRAM):
         become = [setpriv, f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups"]
         commands["Outward, unprivileged"] = _for_user(root / "nobody", [*become, *run], _NOBODY)
@@ -86,6 +94,18 @@ def _for_user(directory: Path, argv: list[str], user: int) -> _Command:
     for path in (directory, project):
         os.chown(path, user, user)
     return _Command(argv, project, {"HOME": str(directory), "PATH": "/usr/local/bin:/usr/bin:/bin"})
+
+
+def _fill(project: Path) -> None:
+    """A repository of 50,000 files, some of them secrets."""
+    for number in range(_DIRECTORIES):
+        directory = project / "src" / f"part{number // 50}" / f"module{number}"
+        directory.mkdir(parents=True)
+        for file in range(_FILES):
+            (directory / f"file{file}.py").touch()
+        if number % 20 == 0:
+            (directory / ".env").touch()
+    subprocess.run(["git", "init", "--quiet", project], check=True)
 
 
 def _readable_by_all(program: Path) -> bool:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.support.caller import Caller
+
 pytestmark = pytest.mark.needs("bubblewrap", "claude")
 
 HOST = "api.anthropic.com"
@@ -148,6 +150,60 @@ def test_its_shell_has_only_the_placeholder_and_its_curl_is_refused(desk, model)
     (refused,) = [record for record in desk.caller.journal() if record.get("host") == "evil.example"]
     assert (refused["verdict"], refused["code"], refused["agent"]) == ("deny", "host_not_allowed", "claude")
     desk.assert_recorded(HOST, agent="claude", credential="anthropic", value=KEY)
+
+
+@pytest.mark.needs("git")
+@pytest.mark.parametrize("desk", ["self", "unprivileged"], indirect=True)
+def test_what_it_changed_is_reviewed_and_taken_over(desk, model):
+    """A repository that Claude Code worked in: it edits, commits, and plants what its next reader would run."""
+    caller = desk.caller
+    caller.file(caller.workspace / "app.py", "print('one')\n", 0o644)
+    caller.file(caller.workspace / ".env", f"KEY={KEY}\n")
+    git(caller, "init", "--quiet")
+    git(caller, "add", "app.py")
+    git(caller, "commit", "--quiet", "-m", "one")
+    policy(desk)
+    model.tool = (
+        "cat .env; sed -i s/one/two/ app.py; mkdir -p lib; echo 'two = 2' >lib/two.py;"
+        "git -c user.name=a -c user.email=a@b commit -qam two;"
+        "mkdir -p .github/workflows .claude; echo evil >.github/workflows/ci.yml; echo {} >.claude/settings.json; ln -s /etc out"
+    )
+    words = ("claude", "-p", "hi", "--dangerously-skip-permissions")
+    done = caller.outward("run", "--mode", "review", "--policy", str(desk.policy), "--", *words)
+    assert (done.stdout.strip(), done.returncode) == (model.text, 0), done.stderr
+    assert "outward review" in done.stderr
+    assert ".env: No such file" in tool_result(model)
+    assert git(caller, "log", "--format=%s") == "one\n"
+    assert git(caller, "status", "--short") == "?? .env\n"
+
+    review = caller.outward("review")
+    assert "-print('one')\n+print('two')\n" in review.stdout
+    assert "files of the repository itself" in review.stdout
+    assert KEY not in review.stdout
+    found = {change["path"]: change for change in json.loads(caller.outward("review", "--json").stdout)["changes"]}
+    suspicious = {path for path, change in found.items() if change["suspicious"]}
+    assert suspicious == {".github/workflows/ci.yml", ".claude/settings.json", "out"}
+
+    applied = caller.outward("apply")
+    assert applied.returncode == 1
+    assert git(caller, "log", "--format=%s") == "two\none\n"
+    assert git(caller, "fsck", "--strict") == ""
+    assert git(caller, "status", "--short") == "?? .env\n?? lib/\n"
+    assert (caller.workspace / "lib" / "two.py").read_text() == "two = 2\n"
+    assert not (caller.workspace / ".claude" / "settings.json").exists()
+    assert caller.outward("discard").returncode == 0
+    assert not (caller.workspace / "out").is_symlink()
+
+
+def git(caller: Caller, *words: str) -> str:
+    """Git of the caller's own, outside."""
+    user = [] if caller.uid is None else ["setpriv", f"--reuid={caller.uid}", f"--regid={caller.uid}", "--clear-groups"]
+    names = {f"GIT_{who}_{what}": "a@b" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    argv = [*user, "git", *words]
+    environment = {**caller.env(), **names, "GIT_OPTIONAL_LOCKS": "0"}
+    done = subprocess.run(argv, cwd=caller.workspace, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 @contextmanager

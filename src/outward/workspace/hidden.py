@@ -103,6 +103,9 @@ EXAMPLES: Final = (
     "*.sample.env",
 )
 
+BESIDE: Final = (".env", ".envrc", "local.settings.json")
+"""What is likely to come where something is hidden already: secrets of one part of a project lie together."""
+
 SNIFFED: Final = ("*.pem", "*.crt", "*.cer")
 """Certificates, unless a private key is inside: hidden when :data:`PRIVATE_KEY` is in the file."""
 

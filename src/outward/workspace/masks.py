@@ -10,6 +10,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
+from outward.workspace.hidden import BESIDE
 from outward.workspace.overlay import WHITEOUT
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ def mask(layer: str, workspace: str, hidden: Iterable[str], awaited: Collection[
     """Makes the layer in the empty directory ``layer``.
 
     ``hidden`` are paths relative to ``workspace``. ``awaited`` are names that are hidden also where they do not exist yet: in
-    the workspace itself and wherever something is hidden. Directories look as those of the workspace do. Raises
-    :class:`OSError`.
+    the workspace itself, and those of :data:`~outward.workspace.hidden.BESIDE` wherever something is hidden. Directories
+    look as those of the workspace do. Raises :class:`OSError`.
     """
     _Masks(layer, workspace, awaited).make(hidden)
 
@@ -33,6 +34,7 @@ class _Masks:
         self._layer = layer
         self._workspace = workspace
         self._awaited = awaited
+        self._beside = [name for name in awaited if name in BESIDE]
         self._first = ""
         self._directories: dict[str, None] = {}
 
@@ -44,7 +46,7 @@ class _Masks:
         for directory in self._directories:
             if directory and not self._holds_masks(directory):
                 continue
-            for name in self._awaited:
+            for name in self._beside if directory else self._awaited:
                 path = f"{directory}/{name}" if directory else name
                 if not os.path.lexists(f"{self._workspace}/{path}"):
                     self._whiteout(path)

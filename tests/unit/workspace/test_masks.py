@@ -34,8 +34,8 @@ def test_what_is_hidden_has_a_whiteout_and_nothing_else(workspace):
 
 def test_what_may_come_is_awaited_in_the_workspace_and_beside_what_is_hidden(workspace):
     layer = workspace.parent / "layer"
-    mask(str(layer), str(workspace), ["a/b/server.key"], (".netrc",))
-    assert whiteouts(layer) == {".netrc", "a/b/server.key", "a/b/.netrc"}
+    mask(str(layer), str(workspace), ["a/b/server.key"], (".netrc", ".envrc"))
+    assert whiteouts(layer) == {".netrc", ".envrc", "a/b/server.key", "a/b/.envrc"}
 
 
 def test_what_is_there_and_shown_is_not_awaited(workspace):
