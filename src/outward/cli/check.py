@@ -65,6 +65,7 @@ def command(policy_file: Path | None, agent: str, as_json: bool, method: str, ur
         "destination": explanation.destination,
         "injects": ", ".join(explanation.injects),
         "removes what the client sends in": ", ".join(explanation.removes),
+        "captures": ", ".join(explanation.captures),
         "to allow it": explanation.hint,
     }.items():
         if text:

@@ -115,7 +115,8 @@ def _rule_line(rule: Rule) -> str:
     methods = ",".join(sorted(rule.methods)) if rule.methods is not None else "*"
     query = (f"?{name}={value}" for name, value in rule.query)
     headers = (f"{name}: {value}" for name, value in rule.headers)
-    return " ".join((methods, rule.path, *query, *headers))
+    captures = (f"(captures {field} as {name})" for field, name in rule.capture)
+    return " ".join((methods, rule.path, *query, *headers, *captures))
 
 
 @command.command("schema")

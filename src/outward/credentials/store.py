@@ -135,7 +135,11 @@ class CredentialStore:
             return given
         spec = self._specs[name]
         if spec.source == CAPTURED:
-            raise SecretUnavailable(name, "it belongs to an agent")
+            raise SecretUnavailable(
+                name,
+                "log-ins inside the sandbox bring it, for each agent its own",
+                hint="outward secret list shows which agents have logged in.",
+            )
         try:
             fetched = self._of(spec).at_hand()
         except SecretUnavailable as error:

@@ -27,7 +27,8 @@ _REASON: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What is decided and why. ``injects`` and ``removes`` say what becomes of the headers of an allowed request."""
+    """What is decided and why. ``injects`` and ``removes`` say what becomes of the headers of an allowed request,
+    ``captures`` which fields of its answer stay outside."""
 
     action: Action
     code: Code | None
@@ -35,6 +36,7 @@ class Explanation:
     destination: str
     injects: tuple[str, ...]
     removes: tuple[str, ...]
+    captures: tuple[str, ...]
     hint: str
 
     @property
@@ -53,6 +55,7 @@ class Explanation:
             "destination": self.destination or None,
             "injects": list(self.injects),
             "removes": list(self.removes),
+            "captures": list(self.captures),
             "hint": self.hint or None,
         }
 
@@ -68,6 +71,7 @@ def explain(verdict: Verdict, request: Request | None, client_credentials: Abstr
         destination.name if destination is not None else "",
         tuple(map(_form, destination.inject)) if destination is not None else (),
         () if destination is None or opaque else _removed(destination, client_credentials),
+        tuple(f"{field} as {{{name}}}" for field, name in verdict.capture),
         _allow_command(request, verdict) if request is not None else "",
     )
 

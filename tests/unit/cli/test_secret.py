@@ -285,3 +285,45 @@ def test_the_state_directory_is_where_the_other_verbs_have_it(monkeypatch: pytes
         if value is not None:
             monkeypatch.setenv("OUTWARD_HOME", value)
         assert state_root(os.environ) == state_directory()
+
+
+LOG_IN = {
+    "claudeAiOauth": {"accessToken": "sk-ant-oat01-REAL" + "a" * 60, "refreshToken": "sk-ant-ort01-REAL" + "b" * 60}
+}
+
+
+def test_a_log_in_is_brought_along_and_shown_for_its_agent(person: Person) -> None:
+    file = person.home / ".claude/.credentials.json"
+    file.parent.mkdir()
+    file.write_text(json.dumps(LOG_IN))
+    assert person.outward("secret", "init", "--key-file").status == 0
+    done = person.outward("secret", "import", "claude", "--agent", "builder")
+    assert (done.status, "claude-subscription" in done.output) == (0, True), done.errors
+    assert "REAL" not in done.output
+    policy = person.home / "policy.yaml"
+    policy.write_text("version: 1\nuse: [claude-subscription]\n")
+    policy.chmod(0o600)
+    listed = json.loads(person.outward("secret", "list", "--json", "--policy", str(policy)).output)
+    kept = {row["name"]: row["local_name"] for row in listed}
+    assert kept["claude-access"] == "captured/builder/claude-access"
+    assert kept["claude-key"] is None
+    table = person.outward("secret", "list", "--policy", str(policy)).output
+    assert "encrypted file as captured/builder/claude-refresh" in table
+    assert "nothing yet: log in inside" in table
+    tried = person.outward("secret", "test", "claude-access", "--policy", str(policy))
+    assert (tried.status, "for each agent its own" in tried.errors) == (1, True)
+    assert person.outward("secret", "rm", "--yes", "captured/builder/claude-access").status == 0
+    files = [each for each in person.state.rglob("*") if each.is_file()]
+    assert files
+    assert not any(b"REAL" in each.read_bytes() for each in files)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"), [(None, "cannot read"), ("{", "no JSON"), ("{}", "holds no claudeAiOauth")]
+)
+def test_where_there_is_no_log_in_nothing_is_brought(person: Person, content: str | None, why: str) -> None:
+    file = person.home / "credentials.json"
+    if content is not None:
+        file.write_text(content)
+    done = person.outward("secret", "import", "claude", "--from", str(file))
+    assert (done.status != 0, why in done.errors) == (True, True), done.errors

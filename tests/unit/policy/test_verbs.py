@@ -114,6 +114,16 @@ def test_check_tells_what_happens_and_never_a_value(outward, policy):
     assert "ghp-test" not in shown.out + shown.err
 
 
+def test_check_and_show_tell_what_is_captured(outward, home):
+    file = home / "login.yaml"
+    file.write_text("version: 1\nuse: [claude-subscription]\n")
+    file.chmod(0o600)
+    shown = outward("check", "--json", "--policy", file, "POST", "https://platform.claude.com/v1/oauth/token")
+    assert json.loads(shown.out)["captures"] == ["access_token as {claude-access}", "refresh_token as {claude-refresh}"]
+    shown = outward("policy", "show", "--effective", "--policy", file)
+    assert "POST /v1/oauth/token (captures access_token as claude-access)" in shown.out
+
+
 @pytest.mark.parametrize(
     ("method", "url"),
     [
