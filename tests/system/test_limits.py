@@ -118,6 +118,13 @@ class TestProcesses:
         assert "limit on pids" not in done.stderr
         assert 30 < int(done.stdout) < 50
 
+    def test_a_user_namespace_of_its_own_does_not_lift_it(self, caller):
+        text = "version: 1\nsandbox: {seccomp: nested, limits: {pids: 50}}\n"
+        policy = caller.file(caller.home / "nested.yaml", text)
+        bomb = ("unshare", "--user", "--map-root-user", "python3", "-c", PROCESSES)
+        done = caller.outward("run", "--quiet", "--policy", str(policy), "--", *bomb)
+        assert 30 < int(done.stdout) < 50
+
     def test_the_callers_own_processes_do_not_count(self, caller):
         """The kernel counts processes of a user in each user namespace by itself."""
         with_many = limited(caller, "{pids: 20}", "sh", "-c", "echo fine")
