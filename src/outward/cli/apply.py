@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from outward.cli.layers import choose, plain
+from outward.cli.layers import choose, complete, plain
 from outward.core import OutwardError
 from outward.workspace.applying import Chosen, apply
 from outward.workspace.changes import changes
@@ -25,7 +25,7 @@ _SESSION: Final = re.compile(r"[0-9]{8}T")
 @click.command("apply")
 @click.option("--suspicious", is_flag=True, help="Also what should be looked at twice, where it is not named.")
 @click.option("--overwrite", is_flag=True, help="Also what was changed in the workspace since the session began.")
-@click.argument("session", required=False)
+@click.argument("session", required=False, shell_complete=complete)
 @click.argument("paths", nargs=-1, metavar="[PATH]...")
 def command(suspicious: bool, overwrite: bool, session: str | None, paths: tuple[str, ...]) -> int:
     """Take over what a session changed: all of it, or the files and directories that are named.

@@ -6,12 +6,12 @@ import sys
 
 import click
 
-from outward.cli.layers import choose, heading, plain
+from outward.cli.layers import choose, complete, heading, plain
 
 
 @click.command("discard")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@click.argument("session", required=False)
+@click.argument("session", required=False, shell_complete=complete)
 def command(yes: bool, session: str | None) -> None:
     """Remove what a session changed and nobody has applied, for good. On a terminal it asks before.
 

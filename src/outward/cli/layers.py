@@ -6,12 +6,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from click.shell_completion import CompletionItem
+
 from outward.cli.home import state_directory
 from outward.core import OutwardError
 from outward.session.running import LAYERS
 from outward.workspace.layer import find
 
 if TYPE_CHECKING:
+    import click
+
     from outward.workspace.layer import Layer
 
 _NONE: Final = "Changes are kept aside by `outward run --mode review -- …`."
@@ -35,6 +39,12 @@ def choose(session: str | None) -> Layer:
     if found:
         return found[-1]
     raise OutwardError(f"no session changed anything in {here}", hint=_named(layers))
+
+
+def complete(_context: click.Context, _parameter: click.Parameter, beginning: str) -> list[CompletionItem]:
+    """The sessions whose names begin so, newest first, for the shell."""
+    layers = reversed(find(state_directory() / LAYERS))
+    return [CompletionItem(each.session, help=each.workspace) for each in layers if each.session.startswith(beginning)]
 
 
 def heading(layer: Layer) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections import Counter
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
-from outward.cli.layers import choose, heading, plain
+from outward.cli.layers import choose, complete, heading, plain
 from outward.workspace.changes import Change, Kind, changes
 from outward.workspace.difference import Difference, differences
 
@@ -22,14 +23,17 @@ if TYPE_CHECKING:
 _LETTERS: Final = {Kind.ADDED: "A", Kind.MODIFIED: "M", Kind.DELETED: "D", Kind.MODE: "m", Kind.TYPE: "T"}
 _COLOURS: Final = {"+": "green", "-": "red", "@": "cyan"}
 _BAR: Final = 40
+_MANY: Final = 100
+"""New files of one new directory that are one line: what a package manager fetched is not read by anybody."""
 
 
 @click.command("review")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, without the diff.")
 @click.option("--stat", is_flag=True, help="Numbers of lines instead of the diff.")
 @click.option("--list", "only_list", is_flag=True, help="Only the list of changes.")
-@click.argument("session", required=False)
-def command(as_json: bool, stat: bool, only_list: bool, session: str | None) -> None:
+@click.option("--all", "everything", is_flag=True, help="New directories of many files and git's own files as well.")
+@click.argument("session", required=False, shell_complete=complete)
+def command(as_json: bool, stat: bool, only_list: bool, everything: bool, session: str | None) -> None:
     """Show what a session in review mode changed, and what should be looked at twice.
 
     SESSION is as `outward run` names it, or its beginning; without it, the newest whose workspace is this directory. On a
@@ -46,7 +50,7 @@ def command(as_json: bool, stat: bool, only_list: bool, session: str | None) -> 
     if as_json:
         click.echo(json.dumps(_record(layer, found), indent=2))
         return
-    lines = _page(layer, found, stat=stat, only_list=only_list)
+    lines = _page(layer, _folded(found, everything), stat=stat, only_list=only_list)
     if sys.stdout.isatty():
         os.environ.setdefault("LESS", "-FRX")
         click.echo_via_pager(f"{line}\n" for line in lines)
@@ -79,28 +83,58 @@ def _record(layer: Layer, found: list[Change]) -> dict[str, Any]:
     }
 
 
-def _page(layer: Layer, found: list[Change], *, stat: bool, only_list: bool) -> Iterator[str]:
+class _Folded(NamedTuple):
+    """What is shown one by one, and what is shown as a number: ``internal`` files of git, and new files by directory."""
+
+    shown: list[Change]
+    internal: int
+    directories: dict[str, int]
+
+
+def _folded(found: list[Change], everything: bool) -> _Folded:
+    filled = {change.path.rpartition("/")[0] for change in found}
+    listed = [change for change in found if everything or not (_is_internal(change) or _is_shell(change, filled))]
+    internal = 0 if everything else sum(map(_is_internal, found))
+    new = {change.path for change in found if change.kind is Kind.ADDED and change.type == "directory"}
+    tops = {path for path in new if path.rpartition("/")[0] not in new}
+    counted = Counter(top for change in listed if not _is_marked(change) and (top := _top(change.path, tops)))
+    many = {} if everything else {path: count for path, count in sorted(counted.items()) if count > _MANY}
+    shown = [change for change in listed if _is_marked(change) or _top(change.path, tops) not in many]
+    return _Folded(shown, internal, many)
+
+
+def _top(path: str, tops: set[str]) -> str:
+    """The uppermost new directory that a path is in; empty for none."""
+    pieces = path.split("/")
+    above = ("/".join(pieces[:count]) for count in range(1, len(pieces) + 1))
+    return next((path for path in above if path in tops), "")
+
+
+def _page(layer: Layer, folded: _Folded, *, stat: bool, only_list: bool) -> Iterator[str]:
     yield click.style(plain(heading(layer)), bold=True)
-    if not found:
+    if not any(folded):
         yield "nothing is left to apply"
         return
-    internal = sum(map(_is_internal, found))
-    filled = {change.path.rpartition("/")[0] for change in found}
-    shown = [change for change in found if not (_is_internal(change) or _is_shell(change, filled))]
-    for change in shown:
+    for change in folded.shown:
         yield from _listed(change)
-    if internal:
-        yield f"     .git: {internal} files of the repository itself (objects, references, index)"
+    for path, count in folded.directories.items():
+        yield f"  A  {plain(path)}/  ({count} new files; --all shows them)"
+    if folded.internal:
+        yield f"     .git: {folded.internal} files of the repository itself (objects, references, index)"
     if only_list:
         return
     yield ""
-    for difference in differences(layer, shown):
+    for difference in differences(layer, folded.shown):
         yield from _stat(difference) if stat else _diff(difference)
+
+
+def _is_marked(change: Change) -> bool:
+    return bool(change.suspicions or change.conflict or change.obstacle)
 
 
 def _is_internal(change: Change) -> bool:
     """Whether it is git's own bookkeeping, which says nothing to a person."""
-    return "/.git/" in f"/{change.path}" and not (change.suspicions or change.conflict or change.obstacle)
+    return "/.git/" in f"/{change.path}" and not _is_marked(change)
 
 
 def _is_shell(change: Change, filled: set[str]) -> bool:
@@ -110,8 +144,8 @@ def _is_shell(change: Change, filled: set[str]) -> bool:
 
 def _listed(change: Change) -> Iterator[str]:
     name = plain(change.path) + ("/" if change.type == "directory" else "")
-    marked = bool(change.suspicions or change.conflict or change.obstacle)
-    yield f"{click.style('!', fg='yellow', bold=True) if marked else ' '} {_LETTERS[change.kind]}  {name}"
+    mark = click.style("!", fg="yellow", bold=True) if _is_marked(change) else " "
+    yield f"{mark} {_LETTERS[change.kind]}  {name}"
     if change.obstacle:
         yield click.style(f"     cannot be applied: {change.obstacle}", fg="red")
     if change.conflict:

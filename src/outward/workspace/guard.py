@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import hashlib
 import json
 import os
 import select
@@ -166,8 +165,12 @@ class Guard:
 
 def _open_record(directory: Path, root: str) -> int:
     directory.mkdir(mode=0o700, exist_ok=True)
-    name = hashlib.sha256(os.fsencode(root)).hexdigest()[:16]
-    record = os.open(directory / name, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    status = os.stat(root)  # noqa: PTH116 (start-up)
+    record = os.open(
+        directory / f"{status.st_dev:x}-{status.st_ino:x}",
+        os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW,
+        0o600,
+    )
     fcntl.flock(record, fcntl.LOCK_SH)
     return record
 

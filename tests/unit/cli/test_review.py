@@ -1,0 +1,82 @@
+"""How changes are listed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner
+
+from outward.cli.main import cli
+from outward.workspace.layer import Layer, Masked, create
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def layer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layer:
+    home, workspace = tmp_path / "outward-home", tmp_path / "work"
+    home.mkdir(mode=0o700)
+    workspace.mkdir()
+    monkeypatch.chdir(workspace)
+    return create(home / "layers", "20260101T000000-00000000", str(workspace), "agent", ["sh"], Masked((), ()))
+
+
+def upper(layer: Layer, name: str, text: str = "text\n") -> None:
+    file = layer.directory / "upper" / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+
+
+def outward(*words: str) -> str:
+    return CliRunner().invoke(cli, words).output
+
+
+def test_many_new_files_are_one_line_but_for_what_is_suspicious(layer):
+    for number in range(101):
+        upper(layer, f"node_modules/some/file{number}.js")
+    upper(layer, "node_modules/some/.vscode/tasks.json")
+    upper(layer, "few/file.js")
+    listed = outward("review", "--list")
+    assert "  A  node_modules/  (101 new files; --all shows them)\n" in listed
+    assert "! A  node_modules/some/.vscode/tasks.json\n" in listed
+    assert "  A  few/file.js\n" in listed
+    assert "file7.js" not in listed
+    assert "node_modules/some/file7.js\n" in outward("review", "--all", "--list")
+
+
+def test_numbers_of_lines(layer):
+    upper(layer, "new.txt", "one\ntwo\n")
+    assert outward("review", "--stat").split()[-3:] == ["new.txt", "+2", "-0"]
+
+
+def test_a_name_cannot_steer_the_terminal(layer):
+    upper(layer, "a\x1b[2J\nb\u202e")
+    assert "  A  a\\x1b[2J\\nb\\u202e\n" in outward("review")
+
+
+def test_the_beginning_of_a_session_will_do_and_the_shell_completes_it(layer):
+    upper(layer, "new.txt")
+    assert "new.txt" in outward("review", "20260101")
+    completed = CliRunner().invoke(
+        cli,
+        env={"_OUTWARD_COMPLETE": "bash_complete", "COMP_WORDS": "outward discard 2026", "COMP_CWORD": "2"},
+        prog_name="outward",
+    )
+    assert completed.output == "plain,20260101T000000-00000000\n"
+
+
+def test_a_layer_with_nothing_left_says_so(layer):
+    assert "nothing is left to apply" in outward("review")
+
+
+def test_what_is_applied_is_gone_from_the_list(layer):
+    upper(layer, "one")
+    upper(layer, "two")
+    assert "1 applied, 0 left; the rest: outward review 2026" in outward("apply", "one")
+    listed = outward("review", "--list")
+    assert "A  one" not in listed
+    assert "A  two" in listed
+    assert outward("apply") == "1 applied, 0 left\n"
+    assert not layer.directory.exists()
