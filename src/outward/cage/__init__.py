@@ -13,7 +13,7 @@ from outward.cage.cage import Cage
 from outward.cage.command import Command
 from outward.cage.entering import enter
 from outward.cage.handing import obstacles
-from outward.cage.plumbing import DNS_PORT, PLAIN_PORTS, PORT
+from outward.cage.plumbing import DNS_PORT, MODULES, PLAIN_PORTS, PORT
 from outward.cage.sockets import Sockets
 
-__all__ = ["DNS_PORT", "PLAIN_PORTS", "PORT", "Cage", "Command", "Sockets", "enter", "obstacles"]
+__all__ = ["DNS_PORT", "MODULES", "PLAIN_PORTS", "PORT", "Cage", "Command", "Sockets", "enter", "obstacles"]

@@ -44,10 +44,10 @@ def _run(namespace: str, control: socket.socket) -> NoReturn:
     progress = Progress(f"find the network namespace {namespace}")
     try:
         network = os.open(namespace, os.O_RDONLY | os.O_CLOEXEC)
-        progress.step = f"make a cage of {namespace}"
+        progress.begin(f"make a cage of {namespace}")
         if os.path.sameopenfile(network, os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)):
             raise OSError(errno.EBUSY, "it is this machine's own network")
-        progress.step = f"enter the network namespace {namespace}"
+        progress.begin(f"enter the network namespace {namespace}")
         user = kernel.owner(network)
         if not os.path.sameopenfile(user, os.open("/proc/self/ns/user", os.O_RDONLY | os.O_CLOEXEC)):
             kernel.join(user, kernel.CLONE_NEWUSER)

@@ -58,10 +58,17 @@ _OTHERWISE: Final = (
 
 
 class Progress:
-    """What the child is about to do, completing "this machine does not let us …"."""
+    """What the child is about to do, completing "this machine does not let us …", and the way out if it fails, where that is
+    not about namespaces.
+    """
 
     def __init__(self, step: str) -> None:
         self.step = step
+        self.hint = ""
+
+    def begin(self, step: str, hint: str = "") -> None:
+        """The next step."""
+        self.step, self.hint = step, hint
 
 
 def hand_out(control: socket.socket, sockets: Sockets) -> None:
@@ -73,7 +80,8 @@ def hand_out(control: socket.socket, sockets: Sockets) -> None:
 
 def report(control: socket.socket, progress: Progress, error: OSError) -> None:
     """Tells the parent what failed."""
-    failed = {"step": progress.step, "errno": error.errno or 0, "cause": error.strerror or "the kernel refused"}
+    cause = error.strerror or "the kernel refused"
+    failed = {"step": progress.step, "errno": error.errno or 0, "cause": cause, "hint": progress.hint}
     with suppress(OSError):  # the parent is gone: there is nobody left to tell
         control.send(json.dumps(failed).encode())
 
@@ -95,7 +103,7 @@ def explain(message: bytes) -> HostError:
     if not message:
         return HostError("the cage ended before it was ready")
     failed = json.loads(message)
-    hint = _way_out() if failed["errno"] in _FORBIDDEN else ""
+    hint = failed["hint"] or (_way_out() if failed["errno"] in _FORBIDDEN else "")
     return HostError(f"this machine does not let us {failed['step']}: {failed['cause']}", hint=hint)
 
 

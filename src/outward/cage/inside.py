@@ -30,18 +30,18 @@ def run(command: Command, control: socket.socket, parent: int) -> NoReturn:
     progress = Progress("die with its parent")
     try:
         kernel.die_with_parent(parent)
-        progress.step = "create a user and a network namespace"
+        progress.begin("create a user and a network namespace")
         uid, gid = os.getuid(), os.getgid()
         kernel.unshare(kernel.CLONE_NEWUSER | kernel.CLONE_NEWNET)
-        progress.step = "map the user in the new namespace"
+        progress.begin("map the user in the new namespace")
         kernel.map_own_ids(uid, gid)
         kernel.die_with_parent(parent)
         hand_out(control, plumb(progress))
         if control.recv(len(GO)) == GO:
             if command.prepare is not None:
-                progress.step = "prepare the file system of the sandbox"
+                progress.begin("prepare the file system of the sandbox")
                 command.prepare()
-            progress.step = f"start {command.argv[0]}"
+            progress.begin(f"start {command.argv[0]}")
             _become(command)
     except OSError as error:
         report(control, progress, error)

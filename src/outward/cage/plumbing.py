@@ -46,6 +46,15 @@ _MAIN, _STATIC, _LOCAL = 254, 4, 2
 _SCOPE: Final = {socket.AF_INET: 254, socket.AF_INET6: 0}  # RT_SCOPE_HOST; IPv6 has none
 _INTERFACE, _PREFERRED_SOURCE = 4, 7
 
+_NO_NETWORK: Final = (
+    "A cage has no network of its own: start the container without one (docker, podman: --network none)."
+)
+MODULES: Final = "sudo modprobe -a nf_tables nft_chain_nat nft_redir nft_ct nft_reject_ipv4 nft_reject_ipv6"
+"""Where the kernel's packet filter is not all there."""
+_FREE_PORTS: Final = (
+    f"Ports {DNS_PORT}, {PORT} and {TRANSPARENT_PORT} of the namespace belong to the gateway, and to one of them."
+)
+
 _TUNNELS: Final = frozenset(
     # What the kernel itself puts into every new namespace once their modules are loaded. None leads anywhere by itself.
     {"tunl0", "gre0", "gretap0", "erspan0", "ip_vti0", "ip6_vti0", "sit0", "ip6tnl0", "ip6gre0"}
@@ -54,24 +63,24 @@ _TUNNELS: Final = frozenset(
 
 def plumb(progress: Progress) -> Sockets:
     """Makes a cage of the current namespace: its listeners. Raises :class:`OSError`; what was tried is in ``progress``."""
-    progress.step = "find nothing but a loopback interface"
+    progress.begin("find nothing but a loopback interface", _NO_NETWORK)
     _alone()
-    progress.step = "bring the loopback interface up"
+    progress.begin("bring the loopback interface up")
     kernel.loopback_up()
     families = list(_families())
     for family in families:
-        progress.step = "make every address local"
+        progress.begin("make every address local")
         _any_address(family)
-    progress.step = "load the packet filter's rules"
+    progress.begin("load the packet filter's rules", f"Its modules may not be loaded: {MODULES}")
     known = [rules.IPV4 if family == socket.AF_INET else rules.IPV6 for family in families]
     filtered = rules.load(*known, dns=DNS_PORT, transparent=TRANSPARENT_PORT)
-    progress.step = "listen in the cage"
+    progress.begin("listen in the cage", _FREE_PORTS)
     sockets = Sockets(
         proxy=tuple(_listen(family, _LOOPBACK[family], PORT) for family in families),
         transparent=tuple(_transparent(families, filtered=filtered)),
         dns=tuple(_dns(families)),
     )
-    progress.step = "test what was set up"
+    progress.begin("test what was set up")
     for family in families:
         _test(family, sockets, filtered=filtered)
     _low_ports()

@@ -8,7 +8,7 @@ import platform
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from outward.cage import PLAIN_PORTS, Cage, Command, obstacles
+from outward.cage import MODULES, PLAIN_PORTS, Cage, Command, obstacles
 from outward.core import HostError
 from outward.doctor.finding import Finding
 from outward.isolation import seccomp
@@ -61,7 +61,7 @@ def _packet_filter() -> Finding:
         return Finding(name, True, "nf_tables brings every connection in a sandbox to the gateway")
     ports = ", ".join(map(str, PLAIN_PORTS))
     found = f"the kernel has no nf_tables: programs that use no proxy reach ports {ports} alone"
-    return Finding(name, False, found, "sudo modprobe -a nf_tables nft_chain_nat nft_redir nft_ct nft_reject_inet")
+    return Finding(name, False, found, MODULES)
 
 
 def _groups(place: Place) -> Finding:

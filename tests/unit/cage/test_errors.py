@@ -12,8 +12,8 @@ from outward.cage import handing
 from outward.core import HostError
 
 
-def report(step: str, code: int) -> bytes:
-    return json.dumps({"step": step, "errno": code, "cause": os.strerror(code)}).encode()
+def report(step: str, code: int, hint: str = "") -> bytes:
+    return json.dumps({"step": step, "errno": code, "cause": os.strerror(code), "hint": hint}).encode()
 
 
 def test_the_step_and_the_cause_are_named():
@@ -29,6 +29,11 @@ def test_a_port_that_is_taken_has_nothing_to_do_with_namespaces():
     error = handing.explain(report("listen in the cage", errno.EADDRINUSE))
     assert "in use" in error.message
     assert not error.hint
+
+
+def test_a_step_that_knows_its_way_out_tells_it():
+    error = handing.explain(report("load the packet filter's rules", errno.EPERM, "Load the modules."))
+    assert error.hint == "Load the modules."
 
 
 def test_a_child_that_says_nothing_is_an_error():
