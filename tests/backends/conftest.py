@@ -152,9 +152,9 @@ def containers_of(box: Box) -> Iterator[None]:
     box.own(runtime)
     box.environment["XDG_RUNTIME_DIR"] = str(runtime)
     yield
-    # Its storage has files of other users in it, and a process that keeps its namespaces.
-    user = [] if box.uid is None else box.argv("")[:4]
-    subprocess.run([*user, "podman", "system", "reset", "--force"], env=box.env(), capture_output=True, cwd="/")
+    if box.uid is not None:  # its storage has files of other users in it, and a process keeps its namespaces
+        argv = [*box.argv("")[:4], "podman", "system", "reset", "--force"]
+        subprocess.run(argv, env=box.env(), capture_output=True, cwd="/")
 
 
 @pytest.fixture(params=[pytest.param(name, marks=pytest.mark.needs(*kind.needs)) for name, kind in KINDS.items()])

@@ -65,9 +65,11 @@ def left_behind(box: Box, marker: str) -> list[str]:
     found = [f"process {pid}" for pid in processes_with(marker)]
     if box.kind is not None and box.kind.backend in {"docker", "podman"}:
         user = [] if box.uid is None else box.argv("")[:4]
-        argv = [*user, box.kind.backend, "ps", "--all", "--quiet", "--filter", "label=outward.session"]
+        argv = [*user, box.kind.backend, "ps", "--all", "--format", "{{.Names}}"]
         listed = subprocess.run(argv, capture_output=True, text=True, timeout=60, env=box.env(), cwd="/")
-        found += [f"container {line}" for line in listed.stdout.split()]
+        sessions = [file.stem for file in (box.state / "journal").glob("*.jsonl")]  # others run beside
+        assert sessions
+        found += [name for name in listed.stdout.split() if any(session in name for session in sessions)]
     found += [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(box.root) in line]
     return found
 

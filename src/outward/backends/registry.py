@@ -15,6 +15,7 @@ BACKENDS: Final[dict[str, str]] = {
     "bubblewrap": "outward.backends.bubblewrap",
     "docker": "outward.backends.containers.docker",
     "podman": "outward.backends.containers.podman",
+    "none": "outward.backends.unconfined",
     "gvisor": "outward.backends.gvisor",
 }
 

@@ -56,6 +56,7 @@ def _seconds(_context: click.Context, _parameter: click.Parameter, value: str | 
 @click.option("--agent", metavar="NAME", callback=_agent, help="Who it is, in the policy and the journal.")
 @click.option("--timeout", metavar="T", callback=_seconds, help="End the command after T (90s, 15m, 2h): status 124.")
 @click.option("--strict", is_flag=True, help="Start nothing where a limit of the policy cannot be enforced.")
+@click.option("--i-understand-there-is-no-sandbox", is_flag=True, help="With --backend none: a plain process.")
 @click.option("--quiet", is_flag=True, help="No summary at the end.")
 @click.option("--dry-run", is_flag=True, help="Print the steps, in order, and start nothing.")
 @click.argument("words", metavar="CMD...", nargs=-1, required=True, type=click.UNPROCESSED)
@@ -68,6 +69,7 @@ def command(
     agent: str | None,
     timeout: float | None,
     strict: bool,
+    i_understand_there_is_no_sandbox: bool,
     quiet: bool,
     dry_run: bool,
     words: tuple[str, ...],
@@ -90,7 +92,7 @@ def command(
     proxies = caller_proxies(os.environ)
     if line := announcement(proxies, policy):
         _say(line)
-    _require_sandbox(backend or policy.sandbox.backend)
+    _require_sandbox(backend, policy.sandbox.backend, understood=i_understand_there_is_no_sandbox)
     if not dry_run and any(spec.source in {"keyring", "oauth"} for spec in policy.secrets.values()):
         from outward.cli.asking import unlock_for  # here: few policies have such secrets, and starts must be quick
 
@@ -138,9 +140,16 @@ def command(
     return outcome.status
 
 
-def _require_sandbox(backend: str) -> None:
-    if backend == "none":
-        raise HostError("nothing runs without a sandbox", hint="Leave --backend out, or use --backend bubblewrap.")
+def _require_sandbox(asked: str | None, policy: str, *, understood: bool) -> None:
+    """No policy can turn the sandbox off: it takes both options, typed by the person."""
+    if "none" not in (asked, policy if asked is None else asked):
+        return
+    if asked != "none" or not understood:
+        raise HostError(
+            "nothing runs without a sandbox",
+            hint="Use another backend. `--backend none --i-understand-there-is-no-sandbox` runs a plain process.",
+        )
+    _say("THERE IS NO SANDBOX: the command can read your files and secrets, and reach any host past the gateway")
 
 
 def _say(line: str) -> None:

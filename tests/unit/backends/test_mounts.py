@@ -7,8 +7,8 @@ import tarfile
 import pytest
 
 from outward.backends.containers import root
-from outward.backends.containers.contents import Contents
 from outward.backends.containers.mounts import Entry, Mount, mounts, tree
+from outward.isolation.contents import Contents
 from outward.isolation.operations import Absent, Bind, Directory, File, Fresh, Hide, Kernel, Layered, Seal, Symlink
 
 

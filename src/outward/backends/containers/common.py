@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from outward.backends.containers import line, root
-from outward.backends.containers.contents import Contents
 from outward.backends.containers.mounts import mounts, tree
 from outward.core import HostError
 from outward.isolation import seccomp_oci, system
+from outward.isolation.contents import Contents
 from outward.isolation.limits import DISK
 from outward.isolation.operations import Bind, Directory, Fresh
 
