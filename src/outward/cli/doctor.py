@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from outward.doctor import Finding
 
 _OUTWARD: Final = (sys.executable, "-c", "from outward.cli import main; main()")
-_WITH_THE_HOSTS_PROGRAMS: Final = ("bubblewrap", "gvisor")
+_WITH_THE_HOSTS_PROGRAMS: Final = ("bubblewrap", "podman", "docker", "gvisor")
 """Backends in which clients of this machine can be tried; the others bring their own."""
 
 

@@ -135,14 +135,20 @@ class Podman:
             ),
             *("--no-hosts", *(["--tty"] if launch.terminal else [])),
             *self._build.mount_arguments(found),
-            *(f"--entrypoint={init}", *self._image(launch, found), *arguments),
+            *(f"--entrypoint={init}", *self._image(launch, found, stack), *arguments),
             stdin=descriptor,
         )
 
-    def _image(self, launch: Launch, found: list[Mount]) -> list[str]:
-        if self._build.image is not None:
-            return [self._build.image]
-        return ["--rootfs", str(self._build.directory(self._build.tree(launch.operations, found)))]
+    def _image(self, launch: Launch, found: list[Mount], stack: ExitStack) -> list[str]:
+        image = self._build.image
+        if image is None:
+            return ["--rootfs", str(self._build.directory(self._build.tree(launch.operations, found)))]
+        if not self._root:
+            return [image]
+        # Kernels refuse root's storage under our mapping of users; what is mounted already they do not ask about.
+        mounted = self._engine.ask("image", "mount", image)
+        stack.callback(self._engine.ask, "image", "unmount", image)
+        return ["--rootfs", f"{mounted}:O"]
 
     def _mapped(self) -> list[str]:
         if not self._root:
