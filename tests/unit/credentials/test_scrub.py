@@ -14,7 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from outward.core import Secret, SecretUnavailable
 from outward.credentials.escapes import Percents
+from outward.credentials.forms.header import header_text
 from outward.credentials.scrub import Scrubber, in_base64
 from tests.support.search import found
 
@@ -206,3 +208,31 @@ def test_both_searches_for_escapes_find_the_same(octets: frozenset[int], parts: 
         assert percents.among(data)
     if max(octets) < 0x70 and not re.search(b"(?:25){3}", data):
         assert percents.scan(data) is percents.search(data)
+
+
+PIECES = st.lists(
+    st.one_of(
+        st.sampled_from(
+            [AMBIGUOUS[:7].encode(), VALUE[:9], b"%", b"\\", b"&#", b"%2", b"\\u00", b"c2stYW50LXRlc", b"data: "]
+        ),
+        st.binary(max_size=4),
+    ),
+    max_size=8,
+)
+
+
+@given(PIECES, st.sampled_from([b"\n", b"\n\n", b"\r\n\r\n"]))
+def test_the_end_of_an_event_lets_go_of_all(parts: list[bytes], end: bytes) -> None:
+    """No value has a line end in it (a header could not hold it), so what ends with one is no beginning of a value."""
+    one = Scrubber([(VALUE, STAND_IN), (AMBIGUOUS.encode(), b"x")], in_base64(VALUE, STAND_IN))
+    stream, event = one.stream(), b"".join(parts) + end
+    assert stream.feed(event) == one.octets(event)
+    assert stream.held == 0
+    assert stream.feed(b"next") == b"next"
+
+
+def test_a_value_with_line_ends_would_be_held_back() -> None:
+    stream = Scrubber([(b"-----BEGIN KEY-----\nabc", b"x")]).stream()
+    assert stream.feed(b"-----BEGIN KEY-----\n") == b""
+    with pytest.raises(SecretUnavailable, match="control character"):
+        header_text(Secret("pem", b"-----BEGIN KEY-----\nabc"))
