@@ -135,6 +135,16 @@ def test_one_worker_is_one_process(serve: Callable[..., Serve], api: Upstream) -
     assert "-w" not in file.name
 
 
+def test_each_worker_says_what_goes_through(serve: Callable[..., Serve], api: Upstream) -> None:
+    gateway = serve(
+        POLICY.format(port=api.port), "--listen", "127.0.0.1:0", "--workers", "2", "--debug", env={"KEY": KEY}
+    )
+    assert gateway.get("api.test", "/v1/x").status == 200
+    gateway.stop()
+    assert "GET https://api.test:443/v1/x; allow by " in gateway.stderr.read_text()
+    assert KEY not in gateway.stderr.read_text()
+
+
 @pytest.mark.parametrize("number", ["0", "-1", "two", "1.5", "1000", ""])
 def test_what_is_no_number_of_workers_is_refused(serve: Callable[..., Serve], number: str) -> None:
     with pytest.raises(AssertionError, match="neither a number"):

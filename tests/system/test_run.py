@@ -177,3 +177,11 @@ def test_a_broken_policy_is_2_and_nothing_runs(caller):
 def test_node_runs(caller):
     done = caller.inside("node -e 'console.log(6*7)'")
     assert done.stdout == "42\n"
+
+
+def test_debug_says_what_goes_through(caller):
+    """And nothing without it."""
+    ask = "wget -q -O /dev/null https://nowhere.test/ || curl -s https://nowhere.test/ || true"
+    quiet, told = (caller.outward("run", "--quiet", *more, "--", "sh", "-c", ask) for more in ((), ("--debug",)))
+    assert "nowhere.test" not in quiet.stderr
+    assert "https://nowhere.test:443; deny" in told.stderr

@@ -57,6 +57,7 @@ def _seconds(_context: click.Context, _parameter: click.Parameter, value: str | 
 @click.option("--timeout", metavar="T", callback=_seconds, help="End the command after T (90s, 15m, 2h): status 124.")
 @click.option("--strict", is_flag=True, help="Start nothing where a limit of the policy cannot be enforced.")
 @click.option("--i-understand-there-is-no-sandbox", is_flag=True, help="With --backend none: a plain process.")
+@click.option("--debug", is_flag=True, help="Say on standard error what goes through; never a secret.")
 @click.option("--quiet", is_flag=True, help="No summary at the end.")
 @click.option("--dry-run", is_flag=True, help="Print the steps, in order, and start nothing.")
 @click.argument("words", metavar="CMD...", nargs=-1, required=True, type=click.UNPROCESSED)
@@ -70,6 +71,7 @@ def command(
     timeout: float | None,
     strict: bool,
     i_understand_there_is_no_sandbox: bool,
+    debug: bool,
     quiet: bool,
     dry_run: bool,
     words: tuple[str, ...],
@@ -115,6 +117,7 @@ def command(
         terminal=os.isatty(0) and os.isatty(1),
         backend=backend or policy.sandbox.backend,
         image=image,
+        debug=debug,
     )
     try:
         if dry_run:

@@ -70,6 +70,7 @@ def _workers(_context: click.Context, _parameter: click.Parameter, value: str) -
     callback=_workers,
     help="Processes that share the listeners; `auto`: one for each processor.",
 )
+@click.option("--debug", is_flag=True, help="Say on standard error what goes through; never a secret.")
 @click.option("--agent", default="default", show_default=True, help="Whose requests these are, unless clients log in.")
 def command(
     policy_file: Path | None,
@@ -78,6 +79,7 @@ def command(
     socks: tuple[str, ...],
     transparent: tuple[str, ...],
     workers: int,
+    debug: bool,
     agent: str,
 ) -> int:
     """Run a gateway for containers, dev containers and teams.
@@ -128,7 +130,9 @@ def command(
             stack.callback(running.unlink, missing_ok=True)
             click.echo(line)
 
-        return serve(policy_file, policy, caller, state, Plan(agent, listen, reverse, socks, transparent), ready)
+        tell = _report if debug else None
+        plan = Plan(agent, listen, reverse, socks, transparent)
+        return serve(policy_file, policy, caller, state, plan, tell, ready)
 
 
 def _alone(
@@ -137,11 +141,13 @@ def _alone(
     caller: CallerProxies,
     state: Path,
     plan: Plan,
+    tell: Callable[[str], None] | None,
     ready: Callable[[str], None],
 ) -> int:
     import uvloop
 
     from outward.audit import Journal, new_session
+    from outward.audit.telling import Telling
     from outward.pki import Authority
     from outward.server import Server
 
@@ -151,7 +157,7 @@ def _alone(
             environment=dict(os.environ),
             caller=caller,
             authority=Authority.open(state / "pki"),
-            journal=journal,
+            journal=Telling(journal, tell) if tell is not None else journal,
             reload=lambda: load_policy(policy_file),
             report=_report,
         )
@@ -166,6 +172,7 @@ def _supervised(
     caller: CallerProxies,
     state: Path,
     plan: Plan,
+    tell: Callable[[str], None] | None,
     ready: Callable[[str], None],
 ) -> int:
     from outward.audit import new_session
@@ -174,7 +181,7 @@ def _supervised(
     from outward.server.worker import Ground
 
     authority = Authority.open(state / "pki")
-    ground = Ground(dict(os.environ), caller, authority, state / "journal", new_session("serve-"), workers)
+    ground = Ground(dict(os.environ), caller, authority, state / "journal", new_session("serve-"), workers, tell)
     supervisor = Supervisor(ground, policy, gather=lambda: gather_policy(policy_file), report=_report)
     return supervisor.run(plan, ready)
 

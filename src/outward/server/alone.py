@@ -15,8 +15,8 @@ from outward.server.service import DRAIN_TIME, Service
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from outward.audit import Journal
     from outward.core import CallerProxies
+    from outward.gateway.turn import Recorder
     from outward.pki import Authority
     from outward.policy import Policy
     from outward.server.listening import Plan
@@ -32,7 +32,7 @@ class Server:
         environment: Mapping[str, str],
         caller: CallerProxies,
         authority: Authority,
-        journal: Journal,
+        journal: Recorder,
         reload: Callable[[], Policy],
         report: Callable[[str], None],
     ) -> None:

@@ -12,7 +12,7 @@ from outward.gateway import Gateway
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from outward.audit import Journal
+    from outward.gateway.turn import Recorder
     from outward.pki import Authority
     from outward.policy import Policy
     from outward.server.listening import Bound
@@ -31,7 +31,7 @@ class Service:
         *,
         environment: Mapping[str, str],
         authority: Authority,
-        journal: Journal,
+        journal: Recorder,
         ids: str = "",
     ) -> None:
         self._environment: Final = environment

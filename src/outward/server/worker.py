@@ -16,6 +16,7 @@ import uvloop
 
 from outward.audit import Journal, worker_session
 from outward.audit.journal import FILE_BYTES, LIMIT_BYTES
+from outward.audit.telling import Telling
 from outward.core import OutwardError
 from outward.server.channel import Channel, Kind, Message, read_change
 from outward.server.process import Process
@@ -36,7 +37,9 @@ _FAILED: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What is the same for all workers of a ``serve``, whenever they begin. ``journal`` is the journals' directory."""
+    """What is the same for all workers of a ``serve``, whenever they begin. ``journal`` is the journals' directory; ``tell``
+    gets their records as lines, too.
+    """
 
     environment: Mapping[str, str]
     caller: CallerProxies
@@ -44,6 +47,7 @@ class Ground:
     journal: Path
     session: str
     workers: int
+    tell: Callable[[str], None] | None = None
 
     def open_journal(self, number: int) -> Journal:
         """A chain of its own for worker ``number``. Raises :class:`HostError`.
@@ -120,7 +124,7 @@ def _main(number: int, ground: Ground, bound: Sequence[Bound], ruleset: Ruleset,
                 ruleset.store,
                 environment=ground.environment,
                 authority=ground.authority,
-                journal=journal,
+                journal=Telling(journal, ground.tell) if ground.tell is not None else journal,
                 ids=f"w{number}-",
             )
             uvloop.run(_Orders(service, channel).follow(bound))

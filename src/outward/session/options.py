@@ -18,7 +18,7 @@ class Options(NamedTuple):
     are the caller's. ``state`` is the state directory; ``config`` is where the user's policy lives. ``timeout`` is in seconds.
     ``terminal`` says that standard input and output are a terminal, which the command then gets one of its own for.
     ``backend`` is a name in the policy's words, ``image`` what it shows in place of the host's programs.
-    ``strict`` refuses to run where a limit cannot be held.
+    ``strict`` refuses to run where a limit cannot be held. ``debug`` tells of each record of the journal.
     """
 
     command: tuple[str, ...]
@@ -37,3 +37,4 @@ class Options(NamedTuple):
     strict: bool = False
     backend: str = "bubblewrap"
     image: str | None = None
+    debug: bool = False

@@ -89,9 +89,11 @@ def run(options: Options, note: Callable[[str], None]) -> Outcome:
 
         # A terminal has to be served, whatever the command does.
         if load_gateway(sandbox) or terminal is not None:
-            from outward.session.serving import serve  # here: see load_gateway
+            from outward.audit.telling import Telling  # here: see load_gateway
+            from outward.session.serving import serve
 
-            code, summary = serve(options, parts, journal, sandbox, terminal)
+            recorder = Telling(journal, note) if options.debug else journal
+            code, summary = serve(options, parts, recorder, sandbox, terminal)
         else:
             code, summary = sandbox.wait(), Summary()
         changed = layer is not None and not layer.empty

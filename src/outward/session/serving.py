@@ -15,17 +15,17 @@ from outward.session.signals import let_through
 from outward.session.supervisor import Supervisor
 
 if TYPE_CHECKING:
-    from outward.audit import Journal
     from outward.backends import Sandbox
     from outward.cage import Sockets
     from outward.core.summary import Summary
+    from outward.gateway.turn import Recorder
     from outward.session.options import Options
     from outward.session.running import Parts
     from outward.session.terminal import Terminal
 
 
 def serve(
-    options: Options, parts: Parts, journal: Journal, sandbox: Sandbox, terminal: Terminal | None
+    options: Options, parts: Parts, journal: Recorder, sandbox: Sandbox, terminal: Terminal | None
 ) -> tuple[int | None, Summary]:
     """Serves the sandbox until its command ends: its exit status, and what the gateway has counted.
 
