@@ -35,10 +35,17 @@ def choose(session: str | None) -> Layer:
         problem = f"there are several sessions {session}…" if known else f"there is no session {session} with changes"
         raise OutwardError(problem, hint=_named(layers))
     here = Path.cwd().resolve()
-    found = [layer for layer in layers if here.is_relative_to(layer.workspace)]
-    if found:
+    if found := [
+        layer for layer in layers if here.is_relative_to(layer.workspace) and (not layer.empty or layer.running)
+    ]:
         return found[-1]
     raise OutwardError(f"no session changed anything in {here}", hint=_named(layers))
+
+
+def others(layer: Layer) -> list[str]:
+    """Further sessions that changed the same workspace, newest first."""
+    layers = reversed(find(state_directory() / LAYERS))
+    return [each.session for each in layers if each.workspace == layer.workspace and each != layer and not each.empty]
 
 
 def complete(_context: click.Context, _parameter: click.Parameter, beginning: str) -> list[CompletionItem]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
-from outward.cli.layers import choose, complete, heading, plain
+from outward.cli.layers import choose, complete, heading, others, plain
 from outward.workspace.changes import Change, Kind, changes
 from outward.workspace.difference import Difference, differences
 
@@ -112,6 +112,8 @@ def _top(path: str, tops: set[str]) -> str:
 
 def _page(layer: Layer, folded: _Folded, *, stat: bool, only_list: bool) -> Iterator[str]:
     yield click.style(plain(heading(layer)), bold=True)
+    if more := others(layer):
+        yield f"further sessions changed this workspace: {' '.join(more)}"
     if not any(folded):
         yield "nothing is left to apply"
         return

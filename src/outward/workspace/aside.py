@@ -6,7 +6,7 @@ import os
 import re
 from typing import TYPE_CHECKING, Final
 
-from outward.workspace.fixed import FIXED
+from outward.workspace.fixed import FIXED, REPOSITORY, looks_like_repository
 from outward.workspace.scan import OPAQUE
 from outward.workspace.tree import Tree
 
@@ -23,7 +23,7 @@ INERT_SETTINGS: Final = re.compile(
     r"core\.(?:repositoryformatversion|filemode|bare|logallrefupdates|ignorecase|precomposeunicode|symlinks|autocrlf|eol)=.*"
     r"|extensions\.(?:objectformat|refstorage|partialclone)=.*"
     r"|remote\.(?:fetch|pushdefault|promisor|partialclonefilter|tagopt)=.*"
-    r"|remote\.(?:url|pushurl)=(?:https://|ssh://|git@)[^\s]*"
+    r"|remote\.(?:url|pushurl)=(?:(?:https?|ssh|git|file)://|git@|\.{0,2}/)\S*"
     r"|branch\.(?:remote|merge|rebase|autosetuprebase)=.*"
     r"|user\.(?:name|email)=.*"
     r"|submodule\.(?:active)=.*"
@@ -46,7 +46,7 @@ def new_fixed(root: str, known: Container[str], allowed: Globs) -> Iterator[str]
             continue
         for entry in entries:
             path = entry.path[len(root) + 1 :]
-            if entry.name in FIXED:
+            if entry.name in FIXED or entry.name == "HEAD":
                 for found in _fixed_at(entry, path):
                     if identified(f"{root}/{found}") not in known and not allowed.match(found):
                         yield found
@@ -55,14 +55,23 @@ def new_fixed(root: str, known: Container[str], allowed: Globs) -> Iterator[str]
 
 
 def _fixed_at(entry: os.DirEntry[str], path: str) -> Iterator[str]:
+    if entry.name == "HEAD":
+        directory = os.path.dirname(entry.path)  # noqa: PTH120
+        if looks_like_repository(directory):
+            yield from _repository(directory, path.rpartition("/")[0])
+        return
     below = FIXED[entry.name]
     if not below or not entry.is_dir(follow_symlinks=False):
         yield path
         return
-    for name in below:
-        inner = f"{entry.path}/{name}"
+    yield from _repository(entry.path, path)
+
+
+def _repository(directory: str, path: str) -> Iterator[str]:
+    for name in REPOSITORY:
+        inner = f"{directory}/{name}"
         if os.path.lexists(inner) and not _is_inert(inner, name):
-            yield f"{path}/{name}"
+            yield f"{path}/{name}".lstrip("/")
 
 
 def identified(path: str) -> str:

@@ -6,6 +6,7 @@ exist is kept from coming into being where that can be done (:mod:`outward.works
 
 from __future__ import annotations
 
+import os
 from typing import Final
 
 FIXED: Final[dict[str, tuple[str, ...]]] = {
@@ -44,6 +45,9 @@ FIXED: Final[dict[str, tuple[str, ...]]] = {
     ".zlogout": (),
 }
 
+REPOSITORY: Final = FIXED[".git"]
+"""Paths in a repository's directory, whatever its name: git takes any directory for one that looks like it (a bare one)."""
+
 STAND_INS: Final[dict[str, bytes | None]] = {
     # What stands at a fixed path of the workspace or of a repository while it does not exist, so that there is something to
     # mount: an empty directory, or a file with this content. A directory keeps a file from being made just as well, and git
@@ -58,3 +62,14 @@ STAND_INS: Final[dict[str, bytes | None]] = {
         (".claude", ".codex", ".gemini", ".cursor", ".mcp.json", ".vscode", ".idea", ".devcontainer", ".husky"), None
     ),
 }
+
+
+def looks_like_repository(directory: str) -> bool:
+    """Whether git would take a directory, in which there is a ``HEAD``, for a repository (gitrepository-layout(5)).
+
+    What lies in a ``.git`` belongs to that.
+    """
+    if "/.git/" in f"{directory}/":
+        return False
+    whole = os.path.isdir(f"{directory}/objects") and os.path.isdir(f"{directory}/refs")  # noqa: PTH112 (start-up)
+    return whole or os.path.lexists(f"{directory}/commondir")

@@ -9,7 +9,7 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from outward.workspace.fixed import FIXED
+from outward.workspace.fixed import FIXED, REPOSITORY, looks_like_repository
 from outward.workspace.hidden import EXAMPLES, HIDDEN, PRIVATE_KEY, SNIFF_LIMIT, SNIFFED
 from outward.workspace.patterns import Globs, Names
 
@@ -92,6 +92,8 @@ class Scanner:
             for entry in entries:
                 if fix and entry.name in FIXED:
                     self._fix(root, entry, found)
+                elif fix and entry.name == "HEAD" and looks_like_repository(directory):
+                    self._fix_parts(root, directory, REPOSITORY, found)
                 if self._is_hidden(root, directory, entry):
                     self._cover(root, entry, found)
                 elif entry.is_dir(follow_symlinks=False):
@@ -112,9 +114,12 @@ class Scanner:
         if not below or not entry.is_dir(follow_symlinks=False):
             self._add_fixed(root, entry.path, found)
             return
-        existing = [path for path in (f"{entry.path}/{name}" for name in below) if os.path.exists(path)]  # noqa: PTH110
+        self._fix_parts(root, entry.path, below, found)
+
+    def _fix_parts(self, root: str, directory: str, below: Iterable[str], found: Found) -> None:
+        existing = [path for path in (f"{directory}/{name}" for name in below) if os.path.exists(path)]  # noqa: PTH110
         if existing:
-            found.pinned.append(entry.path)
+            found.pinned.append(directory)
             for path in existing:
                 self._add_fixed(root, path, found)
 

@@ -68,7 +68,7 @@ def test_the_beginning_of_a_session_will_do_and_the_shell_completes_it(layer):
 
 
 def test_a_layer_with_nothing_left_says_so(layer):
-    assert "nothing is left to apply" in outward("review")
+    assert "nothing is left to apply" in outward("review", layer.session)
 
 
 def test_what_is_applied_is_gone_from_the_list(layer):
@@ -80,3 +80,12 @@ def test_what_is_applied_is_gone_from_the_list(layer):
     assert "A  two" in listed
     assert outward("apply") == "1 applied, 0 left\n"
     assert not layer.directory.exists()
+
+
+def test_the_newest_session_that_changed_something_is_meant(layer, tmp_path):
+    upper(layer, "one")
+    later = create(layer.directory.parent, "20270101T000000-00000000", layer.workspace, "agent", ["sh"], Masked((), ()))
+    assert "A  one" in outward("review")
+    upper(later, "two")
+    assert "A  two" in outward("review")
+    assert "further sessions changed this workspace: 20260101T000000-00000000\n" in outward("review")

@@ -65,11 +65,21 @@ class TestRepositories:
 
     def test_a_clone_does_nothing_either(self, tmp_path, repository):
         subprocess.run(["git", "clone", "--quiet", repository, tmp_path / "clone"], check=True, capture_output=True)
-        config = tmp_path / "clone" / ".git" / "config"
-        assert "new/.git/config" not in new(tmp_path)
-        assert new(tmp_path) == {"clone/.git/config"}  # its server is a path on this machine, which may name a program
-        config.write_text(config.read_text().replace(str(repository), "https://git.example/new.git"))
         assert new(tmp_path) == set()
+        config = tmp_path / "clone" / ".git" / "config"
+        config.write_text(config.read_text().replace(str(repository), "ext::evil"))
+        assert new(tmp_path) == {"clone/.git/config"}
+
+    def test_a_directory_that_git_takes_for_one_is_one(self, tmp_path):
+        subprocess.run(["git", "init", "--quiet", "--bare", tmp_path / "docs"], check=True)
+        assert new(tmp_path) == set()
+        subprocess.run(["git", "-C", tmp_path / "docs", "config", "core.fsmonitor", "evil"], check=True)
+        assert new(tmp_path) == {"docs/config"}
+        assert new(tmp_path, "docs/config") == set()
+
+    def test_one_that_has_its_parts_elsewhere_is_one_too(self, tmp_path):
+        write(tmp_path, "docs/HEAD", "docs/commondir")
+        assert new(tmp_path) == {"docs/commondir"}
 
     @pytest.mark.parametrize(
         ("name", "found"),

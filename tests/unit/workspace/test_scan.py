@@ -102,6 +102,22 @@ def test_what_takes_effect_outside_is_fixed_and_its_directory_pinned(tmp_path):
     assert found.pinned == [f"{tmp_path}/.git"]
 
 
+def test_a_bare_repository_is_fixed_whatever_its_name(tmp_path):
+    make(
+        tmp_path,
+        "docs/HEAD",
+        "docs/objects/x",
+        "docs/refs/x",
+        "docs/config",
+        "docs/hooks/x",
+        "other/HEAD",
+        "other/config",
+    )
+    found = Scanner().scan(str(tmp_path), fix=True)
+    assert set(found.fixed) == {f"{tmp_path}/docs/config", f"{tmp_path}/docs/hooks"}
+    assert found.pinned == [f"{tmp_path}/docs"]
+
+
 def test_nothing_is_fixed_in_what_is_read_only_anyway(tmp_path):
     make(tmp_path, ".git/config")
     assert Scanner().scan(str(tmp_path)).fixed == []
