@@ -17,6 +17,8 @@ from typing import Final, NamedTuple
 from bench import report
 from bench.contenders import outward, srt
 from bench.suite.part import Findings, Part, Settings, in_turns, say
+from outward.backends import BACKENDS
+from outward.backends.containers.engine import PASSED
 
 TIMES: Final = 5
 """Starts in a row, each round."""
@@ -72,6 +74,7 @@ def _commands(root: Path) -> dict[str, _Command]:
     if os.getuid() == 0 and (setpriv := shutil.which("setpriv")) and _readable_by_all(outward.PROGRAM):
         become = [setpriv, f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups"]
         commands["Outward, unprivileged"] = _for_user(root / "nobody", [*become, *run], _NOBODY)
+    commands |= _backends(root)
     if not srt.missing_for_start():
         home = _for_user(root / "srt", [], os.getuid())
         settings = root / "srt.json"
@@ -85,6 +88,23 @@ def _commands(root: Path) -> dict[str, _Command]:
         )
         commands[srt.CONTENDER.name] = home._replace(argv=[*srt.COMMAND, "--settings", str(settings), "true"])
     return commands
+
+
+def _backends(root: Path) -> dict[str, _Command]:
+    """The other backends, as far as they work here: the first start says so."""
+    passed = {name: value for name, value in os.environ.items() if name in PASSED and name != "HOME"}
+    found = {}
+    for name in sorted(BACKENDS.keys() - {"bubblewrap", "none"}):
+        run = [str(outward.PROGRAM), "run", "--quiet", "--backend", name, "--", "true"]
+        command = _for_user(root / name, run, os.getuid())
+        command = command._replace(environment=passed | command.environment)
+        try:
+            _start("", command)
+        except RuntimeError as error:
+            say(f"start: {name} is left out: {str(error).splitlines()[-1]}")
+        else:
+            found[f"Outward, {name}"] = command
+    return found
 
 
 def _for_user(directory: Path, argv: list[str], user: int) -> _Command:
