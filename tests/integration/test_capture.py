@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, urlencode
@@ -279,3 +280,23 @@ def test_a_token_that_stands_twice_is_replaced_in_both_places(world: Callable[..
     stand_in = answer.json()["access_token"]
     assert answer.json()["note"] == f"it is {stand_in}"
     assert answer.header("x-copy") == stand_in
+
+
+def test_a_client_that_goes_meanwhile_loses_no_log_in(world: Callable[..., World]) -> None:
+    here = world()
+    gateway = here.begin()
+    given = log_in(gateway).json()
+    here.tokens.pause = 0.3
+    body = json.dumps({"grant_type": "refresh_token", "refresh_token": given["refresh_token"]}).encode()
+    with gateway.tunnel("login.test") as client:
+        head = b"POST /token HTTP/1.1\r\nHost: login.test\r\nContent-Type: application/json\r\n"
+        client.send(head + b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
+        while len(here.tokens.asked) < 2:
+            time.sleep(0.01)
+    # The server has not answered yet, and takes the old one no more.
+    assert refresh(gateway, given["refresh_token"]).status == 200
+    assert not here.tokens.replayed
+    bearer = f"authorization: Bearer {given['access_token']}\r\n"
+    assert gateway.get("api.test", "/api/me", bearer).status == 200
+    ends = [record for record in gateway.journal() if record["phase"] == "end" and record["host"] == "login.test"]
+    assert [end.get("error") for end in ends] == [None, "the client closed the connection", None]

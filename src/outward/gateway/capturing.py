@@ -19,10 +19,13 @@ if TYPE_CHECKING:
 
     from outward.credentials.personal import AgentStore
     from outward.gateway.http1 import ResponseHead
-    from outward.gateway.streams import ClientStream
+    from outward.gateway.streams import ClientStream, UpstreamStream
 
 MAX_ANSWER: Final = 1024 * 1024
 """Octets of an answer that is captured; a larger one is refused."""
+
+OUTLIVED: Final = 30.0
+"""Seconds that an answer may take whose client has gone."""
 
 _running: Final[set[asyncio.Task[None]]] = set()  # the loop itself would let go of them
 _log: Final = logging.getLogger(__name__)
@@ -71,6 +74,7 @@ class Capturing:
         self._turn: ExitStack | None = None
         self._ended = False
         self._keeping = False
+        self._outlived: asyncio.TimerHandle | None = None
         self._body: Final = bytearray()
         self._head: ResponseHead
         self.begun = False
@@ -89,8 +93,23 @@ class Capturing:
         self._ended = True
         self._end_turn()
 
+    def outlive(self, upstream: UpstreamStream) -> None:
+        """The client has gone. What the service is about to issue is kept all the same: nothing else is good then."""
+        self._outlived = asyncio.get_running_loop().call_later(OUTLIVED, self._give_up, upstream)
+
+    def _give_up(self, upstream: UpstreamStream) -> None:
+        upstream.close()
+        self.lost()
+
+    def lost(self) -> None:
+        """There will be no answer."""
+        if self._outlived is not None:
+            self._outlived.cancel()
+            self._outlived = None
+        self._end_turn()
+
     def _end_turn(self) -> None:
-        if self._ended and not self._keeping and self._turn is not None:
+        if self._ended and not self._keeping and self._outlived is None and self._turn is not None:
             self._turn.close()
 
     def receive(self, head: ResponseHead | None, payload: bytes, *, done: bool) -> None:
@@ -106,8 +125,12 @@ class Capturing:
             self._receiver.failed(UpstreamError("the answer of a token endpoint is too large to be captured"))
         elif done:
             self._receiver.part_from_upstream()
-            self._receiver.client.pause_reading()
             self._keeping = True
+            if self._outlived is not None:
+                self._outlived.cancel()
+                self._outlived = None
+            else:
+                self._receiver.client.pause_reading()
             task = asyncio.get_running_loop().create_task(self._go_on())
             _running.add(task)
             task.add_done_callback(self._gone_on)

@@ -307,7 +307,10 @@ class Exchange:
         if self._task is not None:
             self._task.cancel()
         if self._upstream is not None:
-            self._upstream.close()
+            if self._capturing is not None and self._request_done:
+                self._capturing.outlive(self._upstream)
+            else:
+                self._upstream.close()
         self._end(error=None if self._tunnel else "the client closed the connection")
 
     def pause_upstream(self) -> None:
@@ -415,7 +418,7 @@ class Exchange:
     def on_upstream_error(self, error: UpstreamError) -> None:
         """The upstream connection failed or sent something that is not HTTP; it is closed by now."""
         upstream, self._upstream = self._upstream, None
-        begun = self._answering or (self._capturing is not None and self._capturing.begun)
+        begun = self._answering or self._record.ended or (self._capturing is not None and self._capturing.begun)
         if upstream is not None and not begun and self._attempt.again(upstream, error):
             self._wait(recorded=True)
         else:
@@ -426,6 +429,10 @@ class Exchange:
         upstream, self._upstream = self._upstream, None
         if upstream is not None:
             upstream.close()
+        if self._record.ended:  # nobody waits for it any more
+            if self._capturing is not None:
+                self._capturing.lost()
+            return
         if self._answering:
             # The client must be able to tell a cut answer from a whole one.
             self._end(error=error.message)
