@@ -31,6 +31,7 @@ MODULES: Final = (
     "credentials.needles",
     "credentials.scrub",
     "gateway.answer",
+    "gateway.answering",
     "gateway.attempt",
     "gateway.client",
     "gateway.client_hello",
