@@ -38,7 +38,7 @@ def test_what_cannot_be_executed_is_126(caller):
     assert caller.outward("run", "--", "./script").returncode == 6
 
 
-@pytest.mark.parametrize("backend", ["docker", "podman", "microvm", "none"])
+@pytest.mark.parametrize("backend", ["docker", "podman", "none"])
 def test_other_backends_are_refused_and_nothing_runs(caller, backend):
     done = caller.outward("run", "--backend", backend, "--", "touch", "ran")
     assert done.returncode == 125

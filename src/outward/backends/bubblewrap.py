@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from outward.backends.memory import memory_file
 from outward.backends.protocol import Capabilities
 from outward.backends.report import Report
 from outward.cage import Cage, Command
@@ -79,7 +80,7 @@ class Bubblewrap:
         held: list[int] = []
 
         def hold(content: bytes) -> int:
-            held.append(_memory_file(content, stack))
+            held.append(memory_file(content, stack))
             return held[-1]
 
         launch = spec.launch
@@ -88,7 +89,7 @@ class Bubblewrap:
         return Command(
             argv=self._tool.argv(launch, arguments),
             stdio=spec.stdio,
-            inherit=(*held, status),
+            inherit=(*held, status, *spec.inherit),
             prepare=spec.layer.mount if spec.layer is not None else None,
         )
 
@@ -151,13 +152,3 @@ def _leads_session(pid: int) -> bool:
         return os.getsid(pid) == pid
     except ProcessLookupError:
         return False
-
-
-def _memory_file(content: bytes, stack: ExitStack) -> int:
-    """A descriptor to read ``content`` from."""
-    descriptor = os.memfd_create("outward")
-    stack.callback(os.close, descriptor)
-    with open(descriptor, "wb", closefd=False) as file:
-        file.write(content)
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    return descriptor

@@ -38,12 +38,14 @@ class Capabilities(NamedTuple):
 
 class Spec(NamedTuple):
     """One sandbox. ``session`` is its name in the journal. ``stdio`` are the descriptors for the command's 0, 1 and 2.
-    ``layer``, in review mode, lies over the workspace and takes what is written."""
+    ``layer``, in review mode, lies over the workspace and takes what is written. ``inherit`` are further descriptors that stay
+    open under their own numbers."""
 
     launch: Launch
     session: str
     stdio: tuple[int, int, int] = (0, 1, 2)
     layer: Layer | None = None
+    inherit: tuple[int, ...] = ()
 
 
 class Sandbox(Protocol):

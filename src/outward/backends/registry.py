@@ -17,6 +17,7 @@ BACKENDS: Final[dict[str, str]] = {
     "podman": "outward.backends.containers.podman",
     "none": "outward.backends.unconfined",
     "gvisor": "outward.backends.gvisor",
+    "microvm": "outward.backends.microvm",
 }
 
 

@@ -9,10 +9,7 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
-from typing import TYPE_CHECKING, Final, Self
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from typing import Final, Self
 
 _CAT: Final = "/bin/cat"
 
@@ -20,11 +17,14 @@ _CAT: Final = "/bin/cat"
 class Relays:
     """For each regular file among ``stdio`` a process that copies between it and a pipe. A context manager.
 
-    ``streams`` are the descriptors for the launcher. Once it has them, :meth:`hand_over` closes ours.
+    With ``pipes``, for everything that is not a pipe. ``streams`` are the descriptors for the launcher. Once it has them,
+    :meth:`hand_over` closes ours.
     """
 
-    def __init__(self, stdio: Sequence[int]) -> None:
-        self._copiers: Final[list[subprocess.Popen[bytes]]] = []
+    def __init__(self, stdio: tuple[int, int, int], *, pipes: bool = False) -> None:
+        self._pipes: Final = pipes
+        self._readers: Final[list[subprocess.Popen[bytes]]] = []
+        self._writers: Final[list[subprocess.Popen[bytes]]] = []
         self._ends: Final[list[int]] = []
         stdin, stdout, stderr = stdio
         out = self._after(stdout)
@@ -33,28 +33,30 @@ class Relays:
         self.streams: Final = (self._before(stdin), out, err)
 
     def _before(self, source: int) -> int:
-        if not _is_file(source):
+        if self._as_it_is(source):
             return source
         ours, theirs = os.pipe()
         self._ends.append(ours)
         try:
-            self._copiers.append(
-                subprocess.Popen([_CAT], stdin=source, stdout=theirs, stderr=subprocess.DEVNULL, env={})
-            )
+            self._readers.append(_cat(source, theirs))
         finally:
             os.close(theirs)
         return ours
 
     def _after(self, sink: int) -> int:
-        if not _is_file(sink):
+        if self._as_it_is(sink):
             return sink
         theirs, ours = os.pipe()
         self._ends.append(ours)
         try:
-            self._copiers.append(subprocess.Popen([_CAT], stdin=theirs, stdout=sink, stderr=subprocess.DEVNULL, env={}))
+            self._writers.append(_cat(theirs, sink))
         finally:
             os.close(theirs)
         return ours
+
+    def _as_it_is(self, descriptor: int) -> bool:
+        mode = os.fstat(descriptor).st_mode
+        return stat.S_ISFIFO(mode) if self._pipes else not stat.S_ISREG(mode)
 
     def hand_over(self) -> None:
         """From here on a copier ends when the launcher and all that it has started have closed their side."""
@@ -64,18 +66,18 @@ class Relays:
     def finish(self) -> None:
         """Waits until everything that was written has arrived. Only after the launcher's end."""
         self.hand_over()
-        for copier in self._copiers:
-            copier.wait()
+        for writer in self._writers:
+            writer.wait()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
         self.hand_over()
-        for copier in self._copiers:
+        for copier in (*self._readers, *self._writers):
             copier.kill()
             copier.wait()
 
 
-def _is_file(descriptor: int) -> bool:
-    return stat.S_ISREG(os.fstat(descriptor).st_mode)
+def _cat(source: int, sink: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([_CAT], stdin=source, stdout=sink, stderr=subprocess.DEVNULL, env={})

@@ -27,7 +27,7 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "env": ("env", "Print the variables that make a client use a running gateway."),
     "secret": ("secret", "Keep secrets on this machine; what was done with each."),
     "doctor": ("doctor", "What this machine can do, and whether its clients trust the gateway."),
-    "image": ("image", "Build an image for containers from this machine's package sources."),
+    "image": ("image", "Make what containers and virtual machines are started from."),
     "policy": ("policy", "Validate, show and edit policies."),
 }
 

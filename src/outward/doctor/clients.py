@@ -77,7 +77,7 @@ CLIENTS: Final = (
         ),
         (("token", "ya29.test-synthetic\n"),),
     ),
-    Client("gh", _words("env GH_ENTERPRISE_TOKEN=ghp_test_synthetic gh api --hostname HOST meta")),
+    Client("gh", _words("env GH_HOST=HOST GH_ENTERPRISE_TOKEN=ghp_test_synthetic gh api meta")),
 )
 
 

@@ -45,6 +45,20 @@ class Bind(NamedTuple):
         return f"{access:<11}{self.target}{origin}"
 
 
+class Device(NamedTuple):
+    """The host's device file ``path``, to be used."""
+
+    path: str
+
+    def arguments(self, _: Callable[[bytes], int]) -> tuple[str, ...]:
+        """``--dev-bind``."""
+        return ("--dev-bind", self.path, self.path)
+
+    def describe(self) -> str:
+        """``device /dev/kvm``."""
+        return f"{'device':<11}{self.path}"
+
+
 class File(NamedTuple):
     """A file in memory, read-only like the root that it lies in, and gone with the sandbox.
 

@@ -138,11 +138,16 @@ def base(empties: Empties, home: str, *, in_memory: int | None = None) -> Iterat
 
 def programs(empties: Empties) -> Iterator[Operation]:
     """The host's programs, and what they need of its ``/etc``."""
-    for path in SYSTEM:
-        yield from _as_on_host(path)
+    yield from shown()
     for path in filter(os.path.isfile, HIDDEN):
         yield Hide(path, empties.file)
     yield from _etc()
+
+
+def shown() -> Iterator[Operation]:
+    """The system's own directories and nothing else."""
+    for path in SYSTEM:
+        yield from _as_on_host(path)
 
 
 def own_files(uid: int = UID, gid: int = UID) -> Iterator[Operation]:

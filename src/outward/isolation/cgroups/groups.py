@@ -18,14 +18,6 @@ if TYPE_CHECKING:
 PATIENCE: Final = 5.0
 """Seconds that the kernel gets to let go of processes that have ended."""
 
-CONTROLLERS: Final = {"memory": "memory", "cpus": "cpu", "pids": "pids"}
-"""The limits that a group can hold, and the kernel's names of what holds them."""
-
-PERIOD: Final = 100_000
-"""Microseconds in which processors' time is dealt out."""
-
-_LEAST: Final = 1_000
-
 OPTIONAL: Final = frozenset({"memory.memsw.limit_in_bytes", "memory.swap.max"})
 """Settings that only a kernel which accounts for swap has; without, there is none to be limited, or nobody can limit it."""
 
@@ -36,11 +28,6 @@ _PAUSE: Final = 0.005
 def own_name() -> str:
     """The name of this process's groups: its id, and when it began, since ids are used again."""
     return f"outward-{os.getpid()}-{_began(os.getpid())}"
-
-
-def quota(cpus: float) -> int:
-    """Microseconds of each period; the kernel takes no less than a hundredth."""
-    return max(_LEAST, int(cpus * PERIOD))
 
 
 @contextmanager

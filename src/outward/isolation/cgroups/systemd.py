@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from outward.core import HostError
-from outward.isolation.cgroups.groups import CONTROLLERS, own_name
+from outward.isolation.cgroups.groups import own_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,6 +25,7 @@ PATIENCE: Final = 10.0
 
 _PAUSE: Final = 0.005
 _CLIENTS: Final = ("/usr/bin/busctl", "/bin/busctl", "/usr/local/bin/busctl", "/run/current-system/sw/bin/busctl")
+_CONTROLLERS: Final = {"memory": "memory", "cpus": "cpu", "pids": "pids"}
 _MANAGER: Final = (
     "org.freedesktop.systemd1",
     "/org/freedesktop/systemd1",
@@ -120,7 +121,7 @@ def find(top: Path, *, running: Path = Path("/run/systemd/system"), user: int | 
         controllers = {*(part / "cgroup.controllers").read_text().split()}
     except OSError:
         return None
-    return Systemd(client, top, frozenset(limit for limit, name in CONTROLLERS.items() if name in controllers), user)
+    return Systemd(client, top, frozenset(limit for limit, name in _CONTROLLERS.items() if name in controllers), user)
 
 
 def _request(name: str, pid: int, limits: Limits, optional: tuple[tuple[str, ...], ...]) -> list[str]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from outward.isolation.cgroups.groups import CONTROLLERS, PERIOD, group, own_name, quota
+from outward.isolation.cgroups.groups import group, own_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 
     from outward.core import Limits
     from outward.isolation.cgroups.mounts import Mount
+
+CONTROLLERS: Final = {"memory": "memory", "cpus": "cpu", "pids": "pids"}
+"""By limit."""
+
+_PERIOD: Final = 100_000  # microseconds
+_LEAST: Final = 1_000
 
 
 class Version1(NamedTuple):
@@ -60,7 +66,7 @@ def _settings(limits: Limits) -> Iterator[tuple[str, str, str]]:
         yield "memory", "memory.limit_in_bytes", str(limits.memory)
         yield "memory", "memory.memsw.limit_in_bytes", str(limits.memory)  # with swap, the same: no swap for it
     if limits.cpus is not None:
-        yield "cpus", "cpu.cfs_period_us", str(PERIOD)
-        yield "cpus", "cpu.cfs_quota_us", str(quota(limits.cpus))
+        yield "cpus", "cpu.cfs_period_us", str(_PERIOD)
+        yield "cpus", "cpu.cfs_quota_us", str(max(_LEAST, int(limits.cpus * _PERIOD)))
     if limits.pids is not None:
         yield "pids", "pids.max", str(limits.pids)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from outward.core import HostError
-from outward.isolation.cgroups.groups import CONTROLLERS, PERIOD, group, own_name, quota
+from outward.isolation.cgroups.groups import group, own_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 
     from outward.core import Limits
     from outward.isolation.cgroups.mounts import Mount
+
+CONTROLLERS: Final = {"memory": "memory", "cpus": "cpu", "pids": "pids"}
+"""By limit."""
+
+_PERIOD: Final = 100_000  # microseconds
+_LEAST: Final = 1_000
 
 
 class Version2(NamedTuple):
@@ -96,6 +102,6 @@ def _settings(limits: Limits) -> Iterator[tuple[str, str, str]]:
         yield "memory", "memory.max", str(limits.memory)
         yield "memory", "memory.swap.max", "0"
     if limits.cpus is not None:
-        yield "cpus", "cpu.max", f"{quota(limits.cpus)} {PERIOD}"
+        yield "cpus", "cpu.max", f"{max(_LEAST, int(limits.cpus * _PERIOD))} {_PERIOD}"
     if limits.pids is not None:
         yield "pids", "pids.max", str(limits.pids)

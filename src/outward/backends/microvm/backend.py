@@ -1,0 +1,200 @@
+"""The backend: which machine is started, and how its end is told."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+import socket
+import termios
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
+from math import ceil
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from outward.backends import bubblewrap
+from outward.backends.memory import memory_file
+from outward.backends.microvm import guest, image, qemu
+from outward.backends.microvm.cpio import archive, file
+from outward.backends.microvm.sandbox import MachineSandbox
+from outward.backends.microvm.view import KVM, around
+from outward.backends.protocol import Capabilities, Spec
+from outward.backends.relays import Relays
+from outward.core import HostError
+from outward.isolation import programs, system
+from outward.isolation.launch import Launch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from outward.backends.microvm.image import Image
+    from outward.backends.protocol import Place
+    from outward.core import Limits, Shortfall
+    from outward.isolation.operations import Operation
+    from outward.isolation.system import Empties
+
+QEMU: Final = "qemu-system-x86_64"
+_INSTALL: Final = "Install QEMU with the system's package manager (package `qemu-system-x86`)."
+
+_MIB: Final = 1 << 20
+_MEMORY: Final = 2048
+"""MiB of a machine without a limit on memory. The host gives what is touched, no more."""
+_OVERHEAD: Final = 256 * _MIB
+"""Octets that QEMU itself may need."""
+_PROCESSORS: Final = 4
+_PROBE_TIME: Final = 20.0
+"""Seconds in which a machine has to have run nothing. Where /dev/kvm can be opened it may hang all the same."""
+
+
+def find(place: Place) -> MicroVM:
+    """The backend. Raises :class:`HostError` where QEMU, the kernel or bubblewrap is missing."""
+    machine = os.uname().machine
+    if machine != "x86_64":
+        raise HostError(f"the backend microvm is for x86_64, not {machine}", hint="Use --backend gvisor.")
+    path = programs.installed(QEMU)
+    if path is None:
+        raise HostError(f"QEMU ({QEMU}) is not installed", hint=_INSTALL)
+    return MicroVM(path, image.find(place.state), place)
+
+
+class MicroVM:
+    """QEMU in the process sandbox."""
+
+    name: Final = "microvm"
+    programs: Final = system.VISIBLE
+
+    def __init__(self, path: str, kernel: Image, place: Place) -> None:
+        self._path: Final = path
+        self._image: Final = kernel
+        self._limits: Final = place.limits
+        self._memory: Final = place.state / "machine" / "kvm"
+        self._outer: Final = bubblewrap.find(place._replace(limits=_of_qemu(place.limits)))
+
+    @property
+    def shortfalls(self) -> tuple[Shortfall, ...]:
+        """See :class:`~outward.backends.protocol.Backend`. Memory is the machine's size: it holds whatever the host can."""
+        return tuple(each for each in self._outer.shortfalls if each.limit != "memory")
+
+    def probe(self) -> Capabilities:
+        """See :class:`~outward.backends.protocol.Backend`."""
+        self._outer.probe()
+        kvm = self._works(kvm=True)
+        if not kvm and not self._works(kvm=False):
+            raise HostError(
+                "QEMU starts no machine here in time",
+                hint="Make the kernel anew (outward image kernel), and look at what QEMU says above.",
+            )
+        return Capabilities(self._path, ("KVM" if kvm else "without KVM: translated, some ten times slower",))
+
+    def system(self, empties: Empties, home: str) -> Iterable[Operation]:
+        """All that the host has."""
+        return system.base(empties, home)
+
+    def describe(self, launch: Launch) -> Iterator[str]:
+        """The machine, and what is around it."""
+        memory, processors = self._size()
+        yield f"{'machine':<11}{self._path}, {memory} MiB, {processors} processors, kernel {self._image.kernel}"
+        yield f"{'seccomp':<11}default, around QEMU; {launch.seccomp} does not apply in the machine"
+
+    @contextmanager
+    def launch(self, spec: Spec) -> Iterator[MachineSandbox]:
+        """See :class:`~outward.backends.protocol.Backend`."""
+        with self._start(spec, kvm=self._has_kvm()) as sandbox:
+            yield sandbox
+
+    @contextmanager
+    def _start(self, spec: Spec, *, kvm: bool) -> Iterator[MachineSandbox]:
+        launch = spec.launch
+        with ExitStack() as stack:
+            ours, theirs = socket.socketpair()
+            stack.callback(ours.close)
+            stack.callback(theirs.close)
+            relays = stack.enter_context(Relays(spec.stdio, pipes=not launch.terminal))
+            null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+            stack.callback(os.close, null)
+            stdin, out, err = relays.streams
+            plan = guest.plan(launch, self._limits, _terminal_size(stdin) if launch.terminal else (0, 0))
+            initrd = memory_file(self._image.initrd.read_bytes() + archive([file("plan", plan.encode())]), stack)
+            kernel = os.open(self._image.kernel, os.O_RDONLY | os.O_CLOEXEC)
+            stack.callback(os.close, kernel)
+            handed = stack.enter_context(ExitStack())
+            sinks = (_duplicate(out, handed), _duplicate(err, handed))
+            descriptors = qemu.Descriptors(kernel, initrd, theirs.fileno(), *sinks)
+            argv = qemu.argv(self._path, self._machine(kvm=kvm), descriptors, terminal=launch.terminal)
+            outer = Spec(
+                Launch(argv, tuple(around(launch.operations, kvm=kvm)), {}, "/", terminal=False),
+                spec.session,
+                (stdin, stdin if launch.terminal else null, err),
+                spec.layer,
+                inherit=tuple(descriptors),
+            )
+            sandbox = stack.enter_context(self._outer.launch(outer))
+            theirs.close()
+            handed.close()
+            relays.hand_over()
+            yield MachineSandbox(sandbox, ours, relays)
+
+    def _machine(self, *, kvm: bool) -> qemu.Machine:
+        memory, processors = self._size()
+        return qemu.Machine(memory, processors, kvm, _khz())
+
+    def _size(self) -> tuple[int, int]:
+        memory = _MEMORY if self._limits.memory is None else max(128, self._limits.memory // _MIB)
+        available = len(os.sched_getaffinity(0))
+        wanted = _PROCESSORS if self._limits.cpus is None else ceil(self._limits.cpus)
+        return memory, max(1, min(available, wanted))
+
+    def _has_kvm(self) -> bool:
+        """Whether KVM worked when it was tried with this kernel of the host's."""
+        host = os.uname().release
+        with suppress(OSError, ValueError):  # nothing is kept yet, or nothing that can be read
+            known, answer = self._memory.read_text().split("\n")
+            if known == host:
+                return answer == "yes"
+        kvm = self._works(kvm=True)
+        draft = self._memory.with_name(f".{self._memory.name}.{os.getpid()}")
+        try:
+            draft.write_text(f"{host}\n{'yes' if kvm else 'no'}")
+            draft.replace(self._memory)
+        except OSError as error:
+            raise HostError(f"cannot write {self._memory}: {error.strerror}") from error
+        return kvm
+
+    def _works(self, *, kvm: bool) -> bool:
+        """Runs a machine that does nothing. Whatever is not over in time does not work."""
+        if kvm and not os.access(KVM, os.R_OK | os.W_OK):
+            return False
+        operations = tuple(system.shown())
+        launch = Launch(("/bin/true",), operations, {}, "/", terminal=False)
+        with Path(os.devnull).open("r+b") as null:
+            spec = Spec(launch, "probe", (null.fileno(),) * 3)
+            with self._start(spec, kvm=kvm) as trial:
+                poll = select.poll()
+                poll.register(trial.fileno(), select.POLLIN)
+                return bool(poll.poll(_PROBE_TIME * 1000)) and trial.wait() == 0
+
+
+def _of_qemu(limits: Limits) -> Limits:
+    """What QEMU is held to from outside; the rest is held in the machine."""
+    memory = None if limits.memory is None else limits.memory + _OVERHEAD
+    return replace(limits, memory=memory, pids=None, files=None, disk=None)
+
+
+def _duplicate(descriptor: int, stack: ExitStack) -> int:
+    """Under a number of its own: QEMU takes 0, 1 and 2 for its own streams."""
+    copy = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
+    stack.callback(os.close, copy)
+    return copy
+
+
+def _terminal_size(descriptor: int) -> tuple[int, int]:
+    return termios.tcgetwinsize(descriptor)
+
+
+def _khz() -> int:
+    """The host's clock."""
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("cpu MHz"):
+            return int(float(line.split(":")[1]) * 1000)
+    return 2_000_000

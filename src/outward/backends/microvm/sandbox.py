@@ -1,0 +1,67 @@
+"""A command in a machine."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import socket
+
+    from outward.backends.protocol import Sandbox
+    from outward.backends.relays import Relays
+    from outward.cage import Sockets
+
+
+class MachineSandbox:
+    """``outer`` is QEMU in the process sandbox. Over ``control`` the machine says what has become of the command, a line each
+    (``started``, ``ended STATUS``), and takes signals, a number a line."""
+
+    def __init__(self, outer: Sandbox, control: socket.socket, relays: Relays) -> None:
+        self._outer: Final = outer
+        self._control: Final = control
+        self._relays: Final = relays
+        self._said = b""
+        control.setblocking(False)
+
+    @property
+    def sockets(self) -> Sockets:
+        """See :class:`~outward.backends.protocol.Sandbox`, as for all of these."""
+        return self._outer.sockets
+
+    @property
+    def over(self) -> bool:
+        """The machine is switched off when its command has ended."""
+        return self._outer.over
+
+    def fileno(self) -> int:
+        """QEMU's launcher."""
+        return self._outer.fileno()
+
+    def signal(self, number: int) -> bool:
+        """The machine's first process passes it on to the command's process group."""
+        self._listen()
+        if b"started\n" not in self._said:
+            return False
+        with suppress(OSError):  # it has just ended
+            self._control.send(b"%d\n" % number)
+        return True
+
+    def kill(self) -> None:
+        """Switches it off."""
+        self._outer.kill()
+
+    def wait(self) -> int | None:
+        """What the machine said; one that was killed said nothing."""
+        outer = self._outer.wait()
+        self._listen()
+        self._relays.finish()
+        for line in self._said.split(b"\n"):
+            if line.startswith(b"ended "):
+                return int(line.removeprefix(b"ended "))
+        return (outer or 125) if b"started\n" in self._said else None
+
+    def _listen(self) -> None:
+        with suppress(OSError):  # nothing yet, or the end
+            while chunk := self._control.recv(4096):
+                self._said += chunk

@@ -1,0 +1,77 @@
+"""The microvm backend, by itself. Each start of a machine takes seconds: few tests, each of which asks much."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+
+import pytest
+
+from tests.conftest import MACHINE
+from tests.support.caller import new_caller
+from tests.system.conftest import Attacked, listening
+from tests.system.test_end import processes_with, ready, until
+
+pytestmark = [pytest.mark.needs("bubblewrap", "qemu-system-x86_64", "machine"), pytest.mark.timeout(300)]
+
+MICROVM = ("--backend", "microvm")
+QUESTIONS = """
+import os, socket
+def told(what, *arguments):
+    try:
+        sock = socket.socket(*arguments)
+        sock.settimeout(5)
+        what(sock)
+        return "yes"
+    except OSError:
+        return "no"
+print(os.uname().nodename, os.getuid(), os.environ["HTTPS_PROXY"])
+print(told(lambda s: s.connect(("10.0.2.2", 3128)), socket.AF_INET, socket.SOCK_STREAM))
+print(told(lambda s: (s.connect(("192.0.2.1", 443)), s.send(b"x"), s.recv(1)), socket.AF_INET, socket.SOCK_DGRAM))
+print(told(lambda s: s.connect((2, 3128)), 40, socket.SOCK_STREAM))
+print(repr(open(".env").read()), os.path.exists("/proc/1/root/guest"))
+open("made", "w").write("by the machine")
+raise SystemExit(7)
+"""
+
+
+@pytest.fixture(params=["self", "unprivileged"])
+def caller(request: pytest.FixtureRequest):
+    with new_caller(Attacked, unprivileged=request.param == "unprivileged") as caller:
+        for name in ("vmlinux", "initrd"):
+            place = caller.state / "machine" / name
+            caller.file(place, "")
+            shutil.copyfile(MACHINE / name, place)
+        yield caller
+
+
+def test_a_machine_sees_the_view_and_reaches_the_gateway_alone(caller):
+    secret = caller.file(caller.workspace / ".env", "TOKEN=sk-test-1")
+    done = caller.outward("run", "--quiet", *MICROVM, "--", "/usr/bin/python3", "-c", QUESTIONS, timeout=240)
+    assert done.stdout.splitlines() == [
+        "outward 1000 http://10.0.2.2:3128",
+        "yes",
+        "no",
+        "no",
+        "'' False",
+    ], done.stderr
+    assert done.returncode == 7
+    assert (caller.workspace / "made").read_text() == "by the machine"
+    assert secret.read_text() == "TOKEN=sk-test-1"
+
+
+def test_streams_and_signals_pass(caller):
+    process = caller.start("run", "--quiet", *MICROVM, "--", *listening("SIGTERM"))
+    ready(process)
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=240)
+    assert (out, process.returncode) == ("told SIGTERM\n", 9)
+
+
+def test_nothing_outlives_outward(caller):
+    process = caller.start("run", "--quiet", *MICROVM, "--", *listening())
+    ready(process)
+    assert processes_with("mount_tag=view")
+    process.kill()
+    process.communicate(timeout=240)
+    until(lambda: not processes_with("mount_tag=view"))

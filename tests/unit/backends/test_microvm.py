@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import lzma
+import subprocess
+
+import pytest
+
+from outward.backends.microvm import guest, image, qemu, view
+from outward.backends.microvm.qemu import Descriptors, Machine
+from outward.core import HostError, Limits
+from outward.isolation.launch import Launch
+from outward.isolation.operations import (
+    Absent,
+    Bind,
+    Device,
+    Directory,
+    File,
+    Fresh,
+    Hide,
+    Kernel,
+    Layered,
+    Seal,
+    Symlink,
+)
+
+DESCRIPTORS = Descriptors(kernel=11, initrd=12, control=13, out=14, err=15)
+MACHINE = Machine(memory=512, processors=2, kvm=False, khz=2_000_000)
+NO_LIMITS = Limits()
+
+
+def launch(*operations: object, **changes: object) -> Launch:
+    values: dict[str, object] = {
+        "command": ("ls", "it's"),
+        "operations": operations,
+        "environment": {"HTTPS_PROXY": "http://127.0.0.1:3128", "A": "$(touch /x)"},
+        "directory": "/w",
+        "terminal": False,
+    }
+    return Launch(**(values | changes))  # type: ignore[arg-type]
+
+
+def words(machine: Machine = MACHINE, *, terminal: bool = False) -> str:
+    return " ".join(qemu.argv("/usr/bin/qemu", machine, DESCRIPTORS, terminal=terminal))
+
+
+class TestQemu:
+    @pytest.mark.parametrize(
+        "expected",
+        [
+            "-nodefaults",
+            "-no-user-config",
+            "-monitor none",
+            "-sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
+            "-fsdev local,id=view,path=/guest,security_model=none",
+            "-netdev user,id=cage,ipv6=off",
+            "-kernel /proc/self/fd/11 -initrd /proc/self/fd/12",
+            "-m 512 -smp 2",
+        ],
+    )
+    def test_what_every_machine_has(self, expected):
+        assert expected in words()
+
+    def test_a_translated_machine_is_told_the_clock(self):
+        assert "tsc_early_khz=2000000 lpj=8000000" in words()
+        assert "tsc_early_khz" not in words(MACHINE._replace(kvm=True))
+
+    def test_the_accelerator(self):
+        assert "-accel tcg" in words()
+        assert "-accel kvm -cpu host" in words(MACHINE._replace(kvm=True))
+
+    def test_streams_are_ports_and_a_terminal_is_a_console(self):
+        assert "name=out" in words()
+        assert "virtconsole" not in words()
+        assert "virtconsole" in words(terminal=True)
+        assert "name=out" not in words(terminal=True)
+
+
+class TestPlan:
+    def plan(self, *operations: object, limits: Limits = NO_LIMITS, **changes: object) -> str:
+        return guest.plan(launch(*operations, **changes), limits, (24, 80))
+
+    def test_it_is_a_shell_script(self):
+        text = self.plan(Fresh("/tmp", "1777"), Bind("/tmp/it's", "/tmp/it's"))
+        assert subprocess.run(["sh", "-n"], input=text, text=True).returncode == 0
+
+    def test_nothing_of_the_command_is_interpreted(self):
+        last = self.plan().splitlines()[-1]
+        assert "'A=$(touch /x)'" in last
+        assert "'it'\"'\"'s'" in last
+
+    def test_the_gateway_is_where_the_machine_sees_it(self):
+        assert "HTTPS_PROXY=http://10.0.2.2:3128" in self.plan()
+
+    def test_the_command_has_no_capability_and_is_the_agent(self):
+        for each in ("--reuid=1000", "--regid=1000", "--clear-groups", "--bounding-set=-all", "--no-new-privs"):
+            assert each in self.plan()
+
+    def test_limits_are_held_in_the_machine(self):
+        assert "--nproc=9" in self.plan(limits=Limits(pids=9))
+        assert "--nproc" not in self.plan()
+
+    def test_directories_in_memory_are_the_machine_s_own(self):
+        assert "mount -t tmpfs -o nosuid,nodev,mode=1777,size=4096 fresh /new/tmp" in self.plan(
+            Fresh("/tmp", "1777", 4096)
+        )
+
+    def test_what_lies_below_them_is_shown_again(self):
+        text = self.plan(Fresh("/tmp"), Bind("/tmp/w", "/tmp/w"), Hide("/tmp/w/.env", "/empty"), Bind("/w", "/w"))
+        assert "mount --bind /view/tmp/w /new/tmp/w\n" in text
+        assert ".env" not in text
+        assert "/new/w" not in text
+
+    def test_a_terminal_has_its_size(self):
+        assert "terminal='rows 24 cols 80'" in self.plan(terminal=True)
+        assert "terminal=''" in self.plan()
+
+
+class TestView:
+    def around(self, *operations: object, kvm: bool = False) -> list[object]:
+        return list(view.around(operations, kvm=kvm))  # type: ignore[arg-type]
+
+    def test_all_of_it_is_below_one_directory(self):
+        found = self.around(Bind("/w", "/w", writable=True), Hide("/w/.env", "/empty"), Symlink("a", "/b"))
+        assert found[-4:-1] == [
+            Bind("/w", "/guest/w", writable=True),
+            Hide("/guest/w/.env", "/empty"),
+            Symlink("a", "/guest/b"),
+        ]
+        assert found[-1] == Seal("/")
+
+    def test_the_machine_sees_no_proc_of_the_host(self):
+        """By way of /proc/self/mem the machine could write QEMU's own memory."""
+        found = self.around(Kernel("proc", "/proc"), Bind("/proc/sys", "/proc/sys"), Hide("/proc/kcore", "/empty"))
+        assert [each for each in found if "/guest/proc" in str(each)] == [Directory("/guest/proc")]
+
+    def test_kvm_is_there_only_where_it_is_used(self):
+        assert Device("/dev/kvm") in self.around(kvm=True)
+        assert not any(isinstance(each, Device) for each in self.around())
+
+    def test_names_are_asked_of_qemu(self):
+        content = {
+            each.path: each.content for each in self.around(File("/etc/resolv.conf", b"")) if isinstance(each, File)
+        }
+        assert b"10.0.2.3" in content["/guest/etc/resolv.conf"]
+        assert b"127.0.0.1" in content["/etc/resolv.conf"]
+
+    def test_layers_stay_what_they_are(self):
+        assert Layered("/w") in self.around(Layered("/w"))
+        assert Absent("/w/.env") in self.around(Absent("/w/.env"))
+
+    def test_an_operation_that_it_does_not_know_is_an_error(self):
+        with pytest.raises(TypeError):
+            self.around(object())
+
+
+class TestImage:
+    def test_the_kernel_is_found_in_its_packing(self):
+        kernel = b"MZ" + b"\xfd7zXZ\0 not this" + lzma.compress(b"\x7fELF and so on") + b"rest"
+        assert image.uncompressed(kernel) == b"\x7fELF and so on"
+
+    @pytest.mark.parametrize("kernel", [b"", b"MZ", lzma.compress(b"no kernel"), b"\xfd7zXZ\0" * 3])
+    def test_anything_else_is_refused(self, kernel):
+        with pytest.raises(HostError):
+            image.uncompressed(kernel)
+
+    def test_a_missing_image_names_the_way_out(self, tmp_path):
+        with pytest.raises(HostError) as failure:
+            image.find(tmp_path)
+        assert "outward image kernel" in failure.value.hint
+
+
+def test_the_first_process_is_a_shell_script():
+    assert subprocess.run(["sh", "-n"], input=guest.INIT, text=True).returncode == 0
