@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -154,7 +154,9 @@ def new_caller(kind: type[Kind], *, unprivileged: bool) -> Iterator[Kind]:
         caller.own(caller.workspace)
         yield caller
     finally:
-        shutil.rmtree(root)
+        while root.exists():
+            with suppress(FileNotFoundError):  # what guarded a session that was killed cleans up beside us
+                shutil.rmtree(root)
 
 
 def _python_of_somebody() -> str:
