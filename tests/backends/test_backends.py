@@ -163,6 +163,19 @@ class TestFiles:
         said = box.inside("cat .env; cat notes; cat .env | wc -c").stdout
         assert said == f"{SECRET}0\n"
 
+    def test_changes_are_kept_for_review(self, box):
+        """Where a backend cannot do it, nothing is run."""
+        box.file(box.workspace / "before", "old\n", 0o644)
+        box.file(box.workspace / ".env", f"KEY={SECRET}")
+        done = box.inside("echo new >>before; touch made; ls -A", "--mode", "review")
+        assert (box.workspace / "before").read_text() == "old\n"
+        assert not (box.workspace / "made").exists()
+        if done.returncode == 125:
+            assert "review mode" in done.stderr
+        else:
+            assert done.stdout.split() == ["before", "made"]
+            assert "+new" in box.outward("review").stdout
+
     def test_what_is_read_only(self, box):
         assert box.inside("touch /usr/x || touch /x || touch /etc/x || echo x >/etc/passwd").returncode != 0
         assert box.inside("touch x", "--mode", "read").returncode != 0

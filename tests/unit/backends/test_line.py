@@ -97,3 +97,16 @@ def test_a_backend_that_is_not_there(tmp_path):
     with pytest.raises(HostError, match="not available"):
         find("nothing", Place(tmp_path, {}))
     assert "bubblewrap" in BACKENDS
+
+
+def test_roots_daemon_is_for_root(tmp_path, monkeypatch):
+    """Who is only in the group `docker` could start containers, but not make cages of their networks."""
+    info = '{"SecurityOptions": ["name=seccomp,profile=default"]}'
+    (tmp_path / "docker").write_text(f"#!/bin/sh\necho '{info}'\n")
+    (tmp_path / "docker").chmod(0o755)
+    monkeypatch.setattr(programs, "SYSTEM_PATH", str(tmp_path))
+    monkeypatch.setattr(line, "caller", lambda: (1000, 1000))
+    with pytest.raises(HostError, match="daemon is root's"):
+        find("docker", Place(tmp_path, {}))
+    monkeypatch.setattr(line, "caller", lambda: (0, 0))
+    assert find("docker", Place(tmp_path, {})).name == "docker"

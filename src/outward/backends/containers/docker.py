@@ -44,7 +44,13 @@ _GROUPS: Final = {"memory": "MemoryLimit", "cpus": "CpuCfsQuota", "pids": "PidsL
 def find(place: Place) -> Docker:
     """The backend. Raises :class:`HostError` where there is no docker, or its daemon does not answer."""
     engine = engines.find("docker", place.environment)
-    return Docker(engine, json.loads(_ask(engine, "info", "--format", "{{json .}}")), place)
+    docker = Docker(engine, json.loads(_ask(engine, "info", "--format", "{{json .}}")), place)
+    if not docker.enterable:
+        raise HostError(
+            "docker's daemon is root's and you are not, so its containers' networks cannot be entered",
+            hint="Use --backend podman or bubblewrap, or a docker daemon of your own (dockerd-rootless).",
+        )
+    return docker
 
 
 def _ask(engine: Engine, *arguments: str) -> str:
@@ -68,6 +74,11 @@ class Docker:
         # A daemon without root maps root inside to who runs it: the caller.
         user = (0, 0) if self._is("rootless") else line.caller()
         self._build: Final = Builder(engine, place, user, recursive=self._is("rootless"))
+
+    @property
+    def enterable(self) -> bool:
+        """Whether we have power over the namespaces that it makes."""
+        return self._is("rootless") or line.caller()[0] == 0
 
     def _is(self, option: str) -> bool:
         return any(each.split(",")[0] == f"name={option}" for each in self._info.get("SecurityOptions") or ())
