@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from outward.backends.containers.engine import Engine
 
 _DONE: Final = b"."
+_FAILED: Final = b"!"
+_LATER: Final = 2.0
+"""Seconds after which it is asked once more: what we had asked for may have been made after the first time."""
+
 _ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
@@ -37,12 +42,12 @@ def reaping(engine: Engine, names: Sequence[str]) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        os.close(ours)  # it does its work: who knows how far we came
+        os.write(ours, _FAILED)  # it does its work: who knows how far we came
         raise
     else:
         os.write(ours, _DONE)
-        os.close(ours)
     finally:
+        os.close(ours)
         os.waitpid(pid, 0)
 
 
@@ -57,9 +62,13 @@ def _reap(engine: Engine, names: Sequence[str], pipe: int) -> NoReturn:
         for number in _ENDING:  # a terminal or a service manager signals everybody
             signal.signal(number, signal.SIG_IGN)
         os.chdir("/")
-        if not os.read(pipe, 1):
+        said = os.read(pipe, 1)
+        if said != _DONE:
             for number in _ENDING:
                 signal.signal(number, signal.SIG_DFL)
-            os.execve(engine.path, engine.removal(names), dict(engine.environment))  # noqa: S606 (no shell is the point)
+            for pause in (0,) if said == _FAILED else (0, _LATER):
+                time.sleep(pause)
+                remover = os.posix_spawn(engine.path, engine.removal(names), dict(engine.environment))
+                os.waitpid(remover, 0)
     finally:
         os._exit(0)

@@ -1,0 +1,66 @@
+"""What removes containers, with an engine that writes down what it is asked."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from outward.backends.containers import reaper
+from outward.backends.containers.engine import Engine
+from outward.backends.containers.reaper import reaping
+from tests.system.test_end import until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+REMOVED = "rm --force --volumes a b\n"
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Engine:
+    program = tmp_path / "docker"
+    program.write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/asked\n')
+    program.chmod(0o755)
+    return Engine(str(program), {"PATH": "/usr/bin:/bin"})
+
+
+@pytest.fixture
+def asked(tmp_path: Path) -> Path:
+    (tmp_path / "asked").touch()
+    return tmp_path / "asked"
+
+
+def test_what_ended_well_needs_no_removal(engine, asked):
+    with reaping(engine, ("a", "b")):
+        pass
+    assert asked.read_text() == ""
+
+
+def test_what_failed_is_removed_before_anybody_is_told(engine, asked):
+    def fail() -> None:
+        with reaping(engine, ("a", "b")):
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert asked.read_text() == REMOVED
+
+
+def test_when_we_are_killed_it_asks_twice(engine, asked, monkeypatch):
+    """What we had asked the engine for may have come to be after the first time."""
+    monkeypatch.setattr(reaper, "_LATER", 0.0)
+    ready, said = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        with reaping(engine, ("a", "b")):
+            os.write(said, b"x")
+            signal.pause()
+    os.read(ready, 1)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    until(lambda: asked.read_text() == 2 * REMOVED)
+    os.close(ready)
+    os.close(said)
