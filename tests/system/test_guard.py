@@ -136,6 +136,14 @@ def test_a_link_that_leads_to_settings_cannot_be_turned(caller):
     assert not (caller.workspace / ".vscode").exists()
 
 
+def test_a_directory_above_cannot_be_exchanged_for_another(caller):
+    caller.file(caller.workspace / "sub" / ".vscode" / "tasks.json", "{}")
+    done = caller.inside("mv sub other; mkdir -p sub/.vscode; echo evil >sub/.vscode/tasks.json")
+    assert done.returncode == 0, done.stderr
+    assert not (caller.workspace / "sub" / ".vscode").exists()
+    assert (caller.workspace / "sub" / ".vscode.set-aside" / "tasks.json").read_text() == "evil\n"
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_nothing_is_left_of_it_when_the_session_is_killed(caller, number):
     repository(caller)

@@ -6,7 +6,7 @@ import os
 import re
 from typing import TYPE_CHECKING, Final
 
-from outward.workspace.fixed import FIXED, REPOSITORY, looks_like_repository
+from outward.workspace.fixed import FIXED, looks_like_repository, parts_of
 from outward.workspace.scan import OPAQUE
 from outward.workspace.tree import Tree
 
@@ -47,17 +47,17 @@ def new_fixed(root: str, known: Container[str], allowed: Globs) -> Iterator[str]
         for entry in entries:
             path = entry.path[len(root) + 1 :]
             if entry.name in FIXED or entry.name == "HEAD":
-                for found in _fixed_at(entry, path):
+                for found in _fixed_at(root, entry, path):
                     if identified(f"{root}/{found}") not in known and not allowed.match(found):
                         yield found
             if entry.is_dir(follow_symlinks=False) and not entry.path.endswith(OPAQUE):
                 pending.append(entry.path)
 
 
-def _fixed_at(entry: os.DirEntry[str], path: str) -> Iterator[str]:
+def _fixed_at(root: str, entry: os.DirEntry[str], path: str) -> Iterator[str]:
     if entry.name == "HEAD":
         directory = os.path.dirname(entry.path)  # noqa: PTH120
-        if looks_like_repository(directory):
+        if looks_like_repository(root, directory):
             yield from _repository(directory, path.rpartition("/")[0])
         return
     below = FIXED[entry.name]
@@ -68,15 +68,23 @@ def _fixed_at(entry: os.DirEntry[str], path: str) -> Iterator[str]:
 
 
 def _repository(directory: str, path: str) -> Iterator[str]:
-    for name in REPOSITORY:
+    for name in parts_of(directory):
         inner = f"{directory}/{name}"
         if os.path.lexists(inner) and not _is_inert(inner, name):
             yield f"{path}/{name}".lstrip("/")
 
 
 def identified(path: str) -> str:
-    """The path, and where it leads if it is a link: what a link is."""
-    return f"{path}\0{os.readlink(path)}" if os.path.islink(path) else path  # noqa: PTH114, PTH115 (thousands)
+    """The path, which directory it is in, and where it leads if it is a link.
+
+    What is fixed cannot be renamed, but a directory above it can be, and another made in its place.
+    """
+    try:
+        directory = os.stat(os.path.dirname(path), follow_symlinks=False)  # noqa: PTH116, PTH120 (start-up)
+    except OSError:
+        return f"{path}\0"
+    target = os.readlink(path) if os.path.islink(path) else ""  # noqa: PTH114, PTH115 (start-up)
+    return f"{path}\0{directory.st_dev}:{directory.st_ino}\0{target}"
 
 
 def set_aside(root: str, path: str) -> str:
@@ -95,9 +103,11 @@ def _is_inert(path: str, name: str) -> bool:
     """Whether a part of a repository does nothing: as git makes it, and no more."""
     if name == "hooks" and not os.path.islink(path):  # noqa: PTH114
         return all(each.name.endswith(".sample") for each in os.scandir(path))
-    if name in {"config", "config.worktree"}:
+    if name.rpartition("/")[2] in {"config", "config.worktree"}:
         return inert_settings(_text(path))
-    return name == "worktrees" or (name == "info/attributes" and not _text(path))
+    if name.startswith("worktrees/"):
+        return _text(path) == "../..\n"  # the repository that it is in
+    return name == "info/attributes" and not _text(path)
 
 
 def inert_settings(text: str | None) -> bool:

@@ -7,7 +7,11 @@ exist is kept from coming into being where that can be done (:mod:`outward.works
 from __future__ import annotations
 
 import os
-from typing import Final
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 FIXED: Final[dict[str, tuple[str, ...]]] = {
     # A name at any depth, and which paths below it are fixed; none means the thing itself. A directory with fixed paths
@@ -18,7 +22,6 @@ FIXED: Final[dict[str, tuple[str, ...]]] = {
         "hooks",
         "info/attributes",
         "modules",
-        "worktrees",  # each says where the settings of a working tree elsewhere are
         "commondir",  # says that git's settings are elsewhere
     ),
     ".claude": (),
@@ -64,12 +67,21 @@ STAND_INS: Final[dict[str, bytes | None]] = {
 }
 
 
-def looks_like_repository(directory: str) -> bool:
-    """Whether git would take a directory, in which there is a ``HEAD``, for a repository (gitrepository-layout(5)).
+def parts_of(repository: str) -> Iterator[str]:
+    """What is fixed in a repository's directory, relative to it. Each of its ``worktrees`` says where the settings of a
+    working tree elsewhere are (git-worktree(1))."""
+    yield from REPOSITORY
+    with suppress(OSError):
+        for name in os.listdir(f"{repository}/worktrees"):  # noqa: PTH208 (start-up)
+            yield f"worktrees/{name}/commondir"
+            yield f"worktrees/{name}/config.worktree"
 
-    What lies in a ``.git`` belongs to that.
+
+def looks_like_repository(root: str, directory: str) -> bool:
+    """Whether git would take a directory below ``root``, in which there is a ``HEAD``, for a repository
+    (gitrepository-layout(5)). What lies in a ``.git`` belongs to that.
     """
-    if "/.git/" in f"{directory}/":
+    if "/.git/" in f"{directory[len(root) :]}/":
         return False
     whole = os.path.isdir(f"{directory}/objects") and os.path.isdir(f"{directory}/refs")  # noqa: PTH112 (start-up)
     return whole or os.path.lexists(f"{directory}/commondir")

@@ -9,7 +9,7 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from outward.workspace.fixed import FIXED, REPOSITORY, looks_like_repository
+from outward.workspace.fixed import FIXED, looks_like_repository, parts_of
 from outward.workspace.hidden import EXAMPLES, HIDDEN, PRIVATE_KEY, SNIFF_LIMIT, SNIFFED
 from outward.workspace.patterns import Globs, Names
 
@@ -92,8 +92,8 @@ class Scanner:
             for entry in entries:
                 if fix and entry.name in FIXED:
                     self._fix(root, entry, found)
-                elif fix and entry.name == "HEAD" and looks_like_repository(directory):
-                    self._fix_parts(root, directory, REPOSITORY, found)
+                elif fix and entry.name == "HEAD" and looks_like_repository(root, directory):
+                    self._fix_repository(root, directory, found)
                 if self._is_hidden(root, directory, entry):
                     self._cover(root, entry, found)
                 elif entry.is_dir(follow_symlinks=False):
@@ -110,18 +110,19 @@ class Scanner:
             if target.startswith(f"{root}/") and os.path.exists(target):  # noqa: PTH110 (start-up)
                 self._add_fixed(root, target, found)
             return
-        below = FIXED[entry.name]
-        if not below or not entry.is_dir(follow_symlinks=False):
+        if FIXED[entry.name] and entry.is_dir(follow_symlinks=False):
+            self._fix_repository(root, entry.path, found)
+        else:
             self._add_fixed(root, entry.path, found)
-            return
-        self._fix_parts(root, entry.path, below, found)
 
-    def _fix_parts(self, root: str, directory: str, below: Iterable[str], found: Found) -> None:
-        existing = [path for path in (f"{directory}/{name}" for name in below) if os.path.exists(path)]  # noqa: PTH110
-        if existing:
-            found.pinned.append(directory)
-            for path in existing:
-                self._add_fixed(root, path, found)
+    def _fix_repository(self, root: str, directory: str, found: Found) -> None:
+        pinned: dict[str, None] = {}
+        for name in parts_of(directory):
+            if os.path.exists(f"{directory}/{name}"):  # noqa: PTH110 (start-up)
+                self._add_fixed(root, f"{directory}/{name}", found)
+                pieces = name.split("/")
+                pinned.update(dict.fromkeys("/".join((directory, *pieces[:count])) for count in range(len(pieces))))
+        found.pinned += pinned
 
     def _add_fixed(self, root: str, path: str, found: Found) -> None:
         if not self._allow_write.match(path[len(root) :].lstrip("/")):

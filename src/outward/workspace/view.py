@@ -195,8 +195,8 @@ def _guarded(wanted: Wanted, workspace: str, found: Found, exposures: dict[str, 
         return any(allowed.match(path[start:]) for root, start in below.items() if is_below(path, root))
 
     stand_ins = [each for each in stand_ins if not lifted(each.whole)]
-    known = (*found.fixed, *map(identified, found.links), *(each.whole for each in stand_ins))
-    return Guarded(roots_alone, tuple(stand_ins), frozenset(known), wanted.allow_write)
+    known = (*found.fixed, *found.links, *(each.whole for each in stand_ins))
+    return Guarded(roots_alone, tuple(stand_ins), frozenset(map(identified, known)), wanted.allow_write)
 
 
 def _concealed(wanted: Wanted, exposures: dict[str, bool]) -> Iterator[Hidden]:

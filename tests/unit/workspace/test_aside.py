@@ -20,7 +20,7 @@ def write(root: Path, *names: str) -> None:
 
 
 def new(root: Path, *known: str, allowed: tuple[str, ...] = ()) -> set[str]:
-    return set(new_fixed(str(root), {str(root / name) for name in known}, Globs(allowed)))
+    return set(new_fixed(str(root), {identified(str(root / name)) for name in known}, Globs(allowed)))
 
 
 def test_what_would_take_effect_is_found_at_any_depth(tmp_path):
@@ -45,6 +45,14 @@ def test_a_link_is_known_by_where_it_leads(tmp_path):
     (tmp_path / ".vscode").unlink()
     (tmp_path / ".vscode").symlink_to("evil")
     assert list(new_fixed(str(tmp_path), known, Globs(()))) == [".vscode"]
+
+
+def test_another_directory_of_the_same_name_is_another(tmp_path):
+    write(tmp_path, "a/.vscode/tasks.json")
+    known = {identified(str(tmp_path / "a" / ".vscode"))}
+    (tmp_path / "a").rename(tmp_path / "b")
+    write(tmp_path, "a/.vscode/tasks.json")
+    assert set(new_fixed(str(tmp_path), known, Globs(()))) == {"a/.vscode", "b/.vscode"}
 
 
 def test_links_are_not_followed(tmp_path):

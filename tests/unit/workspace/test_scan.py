@@ -118,6 +118,14 @@ def test_a_bare_repository_is_fixed_whatever_its_name(tmp_path):
     assert found.pinned == [f"{tmp_path}/docs"]
 
 
+def test_a_repository_that_is_shown_by_itself_is_fixed(tmp_path):
+    root = tmp_path / ".git"
+    make(root, "HEAD", "objects/x", "refs/x", "config", "worktrees/a/commondir", "worktrees/a/index")
+    found = Scanner().scan(str(root), fix=True)
+    assert set(found.fixed) == {f"{root}/config", f"{root}/worktrees/a/commondir"}
+    assert found.pinned == [str(root), f"{root}/worktrees", f"{root}/worktrees/a"]
+
+
 def test_nothing_is_fixed_in_what_is_read_only_anyway(tmp_path):
     make(tmp_path, ".git/config")
     assert Scanner().scan(str(tmp_path)).fixed == []
