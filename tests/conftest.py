@@ -51,10 +51,10 @@ def _packet_filter() -> bool:
 def _sub_users() -> bool:
     """Whether the tests' unprivileged user has a name and users of its own, as rootless containers need."""
     try:
-        name = pwd.getpwuid(SOMEBODY).pw_name
-    except KeyError:
+        name, ranges = pwd.getpwuid(SOMEBODY).pw_name, Path("/etc/subuid").read_text()
+    except (KeyError, OSError):
         return False
-    return name in {line.split(":")[0] for line in Path("/etc/subuid").read_text().splitlines()}
+    return name in {line.split(":")[0] for line in ranges.splitlines()}
 
 
 def _on_path(name: str) -> Callable[[], bool]:
