@@ -86,6 +86,7 @@ class Scrubber:
         self._reach: Final = escapes.LONGEST * max((len(needle) for needle, _ in self._escapable), default=0)
         self._patterns: list[tuple[re.Pattern[bytes], bytes]] | None = None
         self._needles: Final = Needles(table)
+        self._keeping: Scrubber | None = None
         self.longest: Final = max((len(needle) for needle, _ in self._table), default=0)
         self.keeps_length: Final = all(len(needle) == len(fake) for needle, fake in self._table)
 
@@ -167,8 +168,10 @@ class Scrubber:
         """One whose stand-ins are as long as what they stand for: for what counts its octets."""
         if self.keeps_length:
             return self
-        pairs = [(value, placeholder[: len(value)].ljust(len(value), b"x")) for value, placeholder in self._pairs]
-        return Scrubber(pairs, self._written)
+        if self._keeping is None:
+            pairs = [(value, placeholder[: len(value)].ljust(len(value), b"x")) for value, placeholder in self._pairs]
+            self._keeping = Scrubber(pairs, self._written)
+        return self._keeping
 
     def stream(self) -> Stream:
         """A scrubber for one body."""

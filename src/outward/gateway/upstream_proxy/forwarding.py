@@ -27,6 +27,7 @@ class Forwarding:
         self._login: Final = login
         self.lines: Final = () if login is None else (("proxy-authorization", login.basic),)
         self._scrubber: Final = None if login is None else _scrubber(login)
+        self._joined: tuple[Scrubber, Scrubber] | None = None
 
     def unauthorized(self) -> UpstreamError:
         """What an answer of 407 means. It is the proxy's, about us: the client would take it for ours, about itself."""
@@ -42,7 +43,9 @@ class Forwarding:
         """What takes the proxy's credentials out of an answer, and what ``other``, the destination's, takes out."""
         if self._scrubber is None or other is None:
             return self._scrubber or other
-        return self._scrubber.joined(other)
+        if self._joined is None or self._joined[0] is not other:  # to make one takes longer than most answers
+            self._joined = other, self._scrubber.joined(other)
+        return self._joined[1]
 
 
 def _scrubber(login: Login) -> Scrubber:
