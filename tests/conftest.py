@@ -32,10 +32,6 @@ CLIENTS = Path(__file__).parents[1] / ".clients" / "bin"
 """Where ``make clients`` puts the real clients that no distribution package brings: agents, node, npm, Python's."""
 
 
-MACHINE = Path(os.environ.get("OUTWARD_TEST_MACHINE", "/nonexistent"))
-"""Where `outward image kernel` has put a machine's kernel: tests fetch nothing."""
-
-
 def _user_namespaces() -> bool:
     probe = subprocess.run(["unshare", "--user", "--net", "true"], capture_output=True, timeout=20)
     return probe.returncode == 0
@@ -84,7 +80,7 @@ NEEDS: dict[str, Callable[[], bool]] = {
     "secret-service": lambda: all(map(shutil.which, ("dbus-daemon", "gnome-keyring-daemon", "secret-tool"))),
     "core-dumps": _core_dumps,
     "libseccomp": lambda: ctypes.util.find_library("seccomp") is not None,
-    "machine": (MACHINE / "vmlinux").is_file,
+    "machine": lambda: Path(os.environ.get("OUTWARD_TEST_MACHINE", "/nonexistent"), "vmlinux").is_file(),
     "ipv6": lambda: Path("/proc/net/if_inet6").exists(),
 }
 

@@ -54,6 +54,7 @@ class Kind(NamedTuple):
     unprivileged: bool
     needs: tuple[str, ...]
     options: tuple[str, ...] = ()
+    own_kernel: bool = False
 
 
 KINDS = {
@@ -63,6 +64,11 @@ KINDS = {
     "docker": Kind("docker", unprivileged=False, needs=("root", "dockerd")),
     "podman": Kind("podman", unprivileged=False, needs=("root", "podman")),
     "podman-user": Kind("podman", unprivileged=True, needs=("root", "podman", "sub-users")),
+    "gvisor": Kind("gvisor", unprivileged=False, needs=("runsc",), own_kernel=True),
+    "gvisor-user": Kind("gvisor", unprivileged=True, needs=("runsc",), own_kernel=True),
+    "microvm": Kind(
+        "microvm", unprivileged=False, needs=("bubblewrap", "qemu-system-x86_64", "machine"), own_kernel=True
+    ),
 }
 
 
@@ -166,6 +172,8 @@ def box(request: pytest.FixtureRequest, authority: trustme.CA) -> Iterator[Box]:
         box.file(box.home / "policy.yaml", "version: 1\n")
         if kind.backend == "docker":
             box.environment["DOCKER_HOST"] = request.getfixturevalue("daemon")
+        if kind.backend == "microvm":
+            box.bring_machine()
         if kind.backend == "podman":
             stack.enter_context(containers_of(box))
         yield box

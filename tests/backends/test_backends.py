@@ -155,7 +155,7 @@ class TestFiles:
         assert made.read_text() == "made\n"
         assert made.stat().st_uid == box.workspace.stat().st_uid
         assert (box.workspace / "there").read_text() == "/home/agent\n"
-        assert box.inside("ls $HOME").stdout.split() == ["kept"]
+        assert box.inside("cd; echo *").stdout.split() == ["kept"]  # old versions of gVisor do not serve ls
 
     def test_secrets_of_the_workspace_are_hidden(self, box):
         box.file(box.workspace / ".env", f"KEY={SECRET}")
@@ -182,12 +182,13 @@ class TestFiles:
         assert box.inside("touch /tmp/x && touch /var/tmp/x && touch /run/x").returncode == 0
 
     def test_nobody_else_is_there(self, box):
-        assert len(box.inside("ls -d /proc/[0-9]*").stdout.split()) < 10
+        assert len(box.inside("echo /proc/[0-9]*").stdout.split()) < 10
         values = dict(
             line.split(":\t") for line in box.inside("cat /proc/self/status").stdout.splitlines() if ":\t" in line
         )
-        assert (values["CapEff"], values["CapBnd"], values["NoNewPrivs"]) == ("0" * 16, "0" * 16, "1")
-        assert values["Seccomp"] == "2"
+        assert values["CapEff"] == "0" * 16
+        if not box.kind.own_kernel:
+            assert (values["CapBnd"], values["NoNewPrivs"], values["Seccomp"]) == ("0" * 16, "1", "2")
 
 
 class TestEnd:

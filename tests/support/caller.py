@@ -28,6 +28,10 @@ PACKAGES = [str(Path(module.__file__ or "").parents[1]) for module in (outward, 
 LIMIT = 60
 
 
+MACHINE = Path(os.environ.get("OUTWARD_TEST_MACHINE", "/nonexistent"))
+"""Where `outward image kernel` has put a machine's kernel: tests fetch nothing."""
+
+
 @dataclass
 class Caller:
     """Somebody with a home, a state directory and a workspace."""
@@ -62,6 +66,12 @@ class Caller:
             for each in (path, *path.parents):
                 if self.root in (each, *each.parents):
                     os.chown(each, self.uid, self.uid)
+
+    def bring_machine(self) -> None:
+        """The kernel of virtual machines that is on this machine already."""
+        for name in ("vmlinux", "initrd"):
+            place = self.file(self.state / "machine" / name, "")
+            shutil.copyfile(MACHINE / name, place)
 
     def argv(self, *arguments: str) -> list[str]:
         user = [] if self.uid is None else ["setpriv", f"--reuid={self.uid}", f"--regid={self.uid}", "--clear-groups"]

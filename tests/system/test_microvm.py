@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 
 import pytest
 
-from tests.conftest import MACHINE
 from tests.support.caller import new_caller
 from tests.system.conftest import Attacked, listening
 from tests.system.test_end import processes_with, ready, until
@@ -38,10 +36,7 @@ raise SystemExit(7)
 @pytest.fixture(params=["self", "unprivileged"])
 def caller(request: pytest.FixtureRequest):
     with new_caller(Attacked, unprivileged=request.param == "unprivileged") as caller:
-        for name in ("vmlinux", "initrd"):
-            place = caller.state / "machine" / name
-            caller.file(place, "")
-            shutil.copyfile(MACHINE / name, place)
+        caller.bring_machine()
         yield caller
 
 

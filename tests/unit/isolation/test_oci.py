@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import stat
 from pathlib import Path
 
@@ -80,6 +81,16 @@ def test_only_what_is_writable_is_writable(operation, access):
 def test_nothing_of_the_hosts_proc_is_shown():
     shown = mounts(Kernel("proc", "/proc"), Bind("/proc/sys", "/proc/sys"), Hide("/proc/kcore", "/empty"))
     assert shown == [("/proc", "proc", "proc")]
+
+
+def test_nothing_is_mounted_on_a_socket(tmp_path: Path):
+    path = tmp_path / "s"
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        assert mounts(Hide(str(path), "/empty")) == []
+    path.unlink()
+    path.touch()
+    assert mounts(Hide(str(path), "/empty")) == [(str(path), "bind", "/empty")]
 
 
 def test_a_directory_in_memory_has_its_size_and_mode():

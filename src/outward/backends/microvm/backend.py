@@ -21,7 +21,7 @@ from outward.backends.microvm.sandbox import MachineSandbox
 from outward.backends.microvm.view import KVM, around
 from outward.backends.protocol import Capabilities, Spec
 from outward.backends.relays import Relays
-from outward.core import HostError
+from outward.core import HostError, Shortfall
 from outward.isolation import programs, system
 from outward.isolation.launch import Launch
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from outward.backends.microvm.image import Image
     from outward.backends.protocol import Place
-    from outward.core import Limits, Shortfall
+    from outward.core import Limits
     from outward.isolation.operations import Operation
     from outward.isolation.system import Empties
 
@@ -40,6 +40,9 @@ _INSTALL: Final = "Install QEMU with the system's package manager (package `qemu
 _MIB: Final = 1 << 20
 _MEMORY: Final = 2048
 """MiB of a machine without a limit on memory. The host gives what is touched, no more."""
+_LEAST: Final = 256
+"""MiB below which the kernel does not start."""
+_TOO_SMALL: Final = Shortfall("memory", f"a machine has at least {_LEAST} MiB", "Use the backend bubblewrap for less.")
 _OVERHEAD: Final = 256 * _MIB
 """Octets that QEMU itself may need."""
 _PROCESSORS: Final = 4
@@ -74,7 +77,9 @@ class MicroVM:
     @property
     def shortfalls(self) -> tuple[Shortfall, ...]:
         """See :class:`~outward.backends.protocol.Backend`. Memory is the machine's size: it holds whatever the host can."""
-        return tuple(each for each in self._outer.shortfalls if each.limit != "memory")
+        others = tuple(each for each in self._outer.shortfalls if each.limit != "memory")
+        memory = self._limits.memory
+        return others if memory is None or memory >= _LEAST * _MIB else (*others, _TOO_SMALL)
 
     def probe(self) -> Capabilities:
         """See :class:`~outward.backends.protocol.Backend`."""
@@ -140,7 +145,7 @@ class MicroVM:
         return qemu.Machine(memory, processors, kvm, _khz())
 
     def _size(self) -> tuple[int, int]:
-        memory = _MEMORY if self._limits.memory is None else max(128, self._limits.memory // _MIB)
+        memory = _MEMORY if self._limits.memory is None else max(_LEAST, self._limits.memory // _MIB)
         available = len(os.sched_getaffinity(0))
         wanted = _PROCESSORS if self._limits.cpus is None else ceil(self._limits.cpus)
         return memory, max(1, min(available, wanted))

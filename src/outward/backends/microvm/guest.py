@@ -58,7 +58,7 @@ mknod -m 666 /new/dev/null c 1 3; mknod -m 666 /new/dev/zero c 1 5; mknod -m 666
 mknod -m 666 /new/dev/random c 1 8; mknod -m 666 /new/dev/urandom c 1 9; mknod -m 666 /new/dev/tty c 5 0
 ln -s pts/ptmx /new/dev/ptmx; ln -s /proc/self/fd /new/dev/fd
 ln -s fd/0 /new/dev/stdin; ln -s fd/1 /new/dev/stdout; ln -s fd/2 /new/dev/stderr
-mount -t proc -o nosuid,nodev,noexec proc /new/proc
+mount -t proc -o nosuid,nodev,noexec,hidepid=2 proc /new/proc
 mounts
 
 hostname {HOSTNAME}
