@@ -9,6 +9,9 @@ import uuid
 
 import pytest
 
+from outward.backends import Place, gvisor
+from outward.core import HostError
+from outward.isolation.runsc import Runsc
 from tests.system.conftest import listening
 from tests.system.test_end import processes_with, ready, until
 
@@ -107,3 +110,20 @@ print(told(lambda s: None, 17, socket.SOCK_RAW))
 """
     done = caller.outward("run", "--quiet", *GVISOR, "--", "/usr/bin/python3", "-c", program)
     assert done.stdout.split() == ["yes", "no", "no", "no"], done.stderr
+
+
+@pytest.mark.parametrize(
+    ("program", "expected"), [("exec sleep 1000", False), ("exit 1", False), ("echo 1 >${7#*=}", True)]
+)
+def test_a_platform_that_does_not_end_in_time_does_not_work(tmp_path, monkeypatch, program, expected):
+    fake = tmp_path / "runsc"
+    fake.write_text(f"#!/bin/sh\n{program}\n")
+    fake.chmod(0o755)
+    monkeypatch.setattr(gvisor, "_PROBE_TIME", 2.0)
+    backend = gvisor.GVisor(Runsc(str(fake), "/usr/bin/unshare", "/usr/bin/nsenter"), Place(tmp_path, {}))
+    if expected:
+        assert backend.probe().remarks == ("platform systrap",)
+    else:
+        with pytest.raises(HostError, match="does not work"):
+            backend.probe()
+    assert not processes_with(str(fake))
