@@ -152,3 +152,32 @@ def test_in_a_host_name(start: Callable[..., tuple[Serve, Upstream]], host: str)
     assert (record["code"], record["secrets"], record["kind"]) == ("placeholder_leak", ["github"], "connect")
     with gateway.dial() as client:
         assert client.connect("x.wild.test:443").status == 200
+
+
+NAME = STAND_IN.replace("_", "-").lower() + ".wild.test"
+
+
+def test_in_the_name_that_tls_gives(start: Callable[..., tuple[Serve, Upstream]]) -> None:
+    gateway, server = start()
+    with gateway.dial() as client:
+        assert client.connect("x.wild.test:443").status == 200
+        client.start_tls(gateway.ca, NAME)
+        answer = client.request("GET", "/", "x.wild.test")
+    assert (answer.status, answer.code) == (403, "placeholder_leak")
+    record = gateway.journal()[-1]
+    assert (record["code"], record["secrets"]) == ("placeholder_leak", ["github"])
+    with gateway.dial() as client:
+        assert client.connect("x.wild.test:443").status == 200
+        client.start_tls(gateway.ca, "y.wild.test")
+        assert client.request("GET", "/", "x.wild.test").code == "host_mismatch"
+    assert not server.seen
+
+
+def test_in_the_name_of_plain_http(start: Callable[..., tuple[Serve, Upstream]]) -> None:
+    gateway, _ = start()
+    with gateway.dial() as client:
+        client.send(f"GET http://{NAME}/ HTTP/1.1\r\nHost: {NAME}\r\n\r\n".encode())
+        assert client.read_answer().code == "placeholder_leak"
+    with gateway.dial() as client:
+        client.send(b"GET http://x.wild.test/ HTTP/1.1\r\nHost: x.wild.test\r\n\r\n")
+        assert client.read_answer().code != "placeholder_leak"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from outward.core import Code, Destination, Request, canonical_path, canonical_query
+from outward.core import Code, Destination, HostMismatch, Request, canonical_path, canonical_query
 from outward.credentials.canaries import in_name
 from outward.credentials.injector import Injector
 from outward.credentials.personal import AgentStore
 from outward.gateway.denial import Refused
+from outward.gateway.routes import TunnelRoute
 from outward.gateway.upstream_proxy import ProxyChoice
 from outward.gateway.websocket import check_request
 
@@ -47,8 +48,24 @@ class Ruleset:
         self._reads_headers: Final = any(rule.headers for d in policy.destinations for rule in d.rules)
 
     def canonical(self, client: ClientStream, head: RequestHead) -> Request:
-        """The one request that ``head`` is (step 4). Raises :class:`ClientError` or :class:`HostMismatch`."""
-        scheme, host, port, text, query = client.route.resolve(head)
+        """The one request that ``head`` is (step 4).
+
+        Raises :class:`ClientError`, :class:`HostMismatch`, or :class:`Leaked` for a placeholder in a name that nobody has
+        looked at before: that of plain HTTP, or that of TLS where it is another than the connection's.
+        """
+        route = client.route
+        try:
+            scheme, host, port, text, query = route.resolve(head)
+        except HostMismatch:
+            if (
+                isinstance(route, TunnelRoute)
+                and route.sni is not None
+                and (secret := self.leaked(route.sni)) is not None
+            ):
+                raise Leaked(secret) from None
+            raise
+        if scheme == "http" and (secret := self.leaked(host)) is not None:
+            raise Leaked(secret)
         path, folded = canonical_path(text)
         headers = tuple((key, value) for key, _, value in head.fields) if self._reads_headers else ()
         return Request(client.agent, head.method, scheme, host, port, path, folded, canonical_query(query), headers)

@@ -79,8 +79,7 @@ class Opening:
     async def run(self) -> bool:
         """Whether the connection has been handed over; if not, the client has been told why."""
         # Step 2: the host is decided about before any TLS.
-        if (secret := self._gateway.ruleset.leaked(self._host)) is not None:
-            await self._refuse_leak(Leaked(secret))
+        if await self.leaks():
             return False
         policy = self._gateway.ruleset.policy
         agent = self.asked.agent
@@ -178,6 +177,13 @@ class Opening:
         """Records the refusal and tells the client."""
         self.record(code, detail, verdict)
         await self._replies.refuse(self._denial(code, detail, verdict))
+
+    async def leaks(self) -> bool:
+        """Whether there is a placeholder in the host's name; then the client has been told so."""
+        secret = self._gateway.ruleset.leaked(self._host)
+        if secret is not None:
+            await self._refuse_leak(Leaked(secret))
+        return secret is not None
 
     async def _refuse_leak(self, error: Leaked) -> None:
         record = Record(self._gateway, "connect")

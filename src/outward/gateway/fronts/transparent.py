@@ -128,6 +128,8 @@ class _Captured:
         # An address is no server name (RFC 6066 §3): it decides nothing, and has to be the one that was dialled.
         host = hello.sni if hello.sni is not None and not is_address(hello.sni) else self._host
         opening, verdict = self._opening(host), self._decide(host)
+        if await opening.leaks():
+            return
         if hello.encrypted:
             await self._intercept(opening, host, hello, Verdict(Action.DENY, verdict.rule, Code.HOST_MISMATCH))
         elif passes(verdict):
