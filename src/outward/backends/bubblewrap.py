@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import signal
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from outward.backends.caged import Launched
 from outward.backends.memory import memory_file
 from outward.backends.protocol import Capabilities
 from outward.backends.report import Report
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from outward.backends.protocol import Place, Spec
-    from outward.cage import Sockets
     from outward.core import Shortfall
     from outward.isolation.launch import Launch
     from outward.isolation.limits import Holding
@@ -94,27 +93,12 @@ class Bubblewrap:
         )
 
 
-class BubblewrapSandbox:
-    """A command in bubblewrap. ``process`` is a pidfd of the launcher, ``status`` where it reports."""
+class BubblewrapSandbox(Launched):
+    """A command in bubblewrap, whose process namespace the kernel ends with it. ``status`` is where it reports."""
 
     def __init__(self, cage: Cage, process: int, status: int) -> None:
-        self._cage: Final = cage
-        self._process: Final = process
+        super().__init__(cage, process)
         self._report: Final = Report(status)
-
-    @property
-    def sockets(self) -> Sockets:
-        """See :class:`~outward.backends.protocol.Sandbox`, as for all of these."""
-        return self._cage.sockets
-
-    @property
-    def over(self) -> bool:
-        """The launcher is the last to end."""
-        return self._cage.over
-
-    def fileno(self) -> int:
-        """The launcher's."""
-        return self._process
 
     def signal(self, number: int) -> bool:
         """The launcher and the sandbox's init are in other process groups."""
@@ -124,11 +108,6 @@ class BubblewrapSandbox:
         with suppress(ProcessLookupError):
             os.killpg(command, number)
         return True
-
-    def kill(self) -> None:
-        """The kernel kills all of a process namespace with its init, and that with bubblewrap."""
-        with suppress(ProcessLookupError):
-            os.kill(self._cage.pid, signal.SIGKILL)
 
     def wait(self) -> int | None:
         """What bubblewrap reported."""
