@@ -38,9 +38,8 @@ def test_what_cannot_be_executed_is_126(caller):
     assert caller.outward("run", "--", "./script").returncode == 6
 
 
-@pytest.mark.parametrize("backend", ["docker", "podman", "none"])
-def test_other_backends_are_refused_and_nothing_runs(caller, backend):
-    done = caller.outward("run", "--backend", backend, "--", "touch", "ran")
+def test_without_a_sandbox_nothing_runs(caller):
+    done = caller.outward("run", "--backend", "none", "--", "touch", "ran")
     assert done.returncode == 125
     assert not (caller.workspace / "ran").exists()
 
