@@ -59,6 +59,11 @@ mknod -m 666 /new/dev/random c 1 8; mknod -m 666 /new/dev/urandom c 1 9; mknod -
 ln -s pts/ptmx /new/dev/ptmx; ln -s /proc/self/fd /new/dev/fd
 ln -s fd/0 /new/dev/stdin; ln -s fd/1 /new/dev/stdout; ln -s fd/2 /new/dev/stderr
 mount -t proc -o nosuid,nodev,noexec,hidepid=2 proc /new/proc
+if [ "$terminal" ]; then
+  mknod -m 620 /new/dev/hvc0 c 229 0
+  chown {UID} /new/dev/hvc0
+  exec 4<>/new/dev/hvc0  # stays open: whoever opens it first makes the driver forget its size, a moment later
+fi
 mounts
 
 hostname {HOSTNAME}
@@ -69,10 +74,8 @@ ip link set eth0 up
 ip route add default via {GATEWAY}
 
 if [ "$terminal" ]; then
-  mknod -m 620 /new/dev/hvc0 c 229 0
-  chown {UID} /new/dev/hvc0
-  stty $terminal </new/dev/hvc0
-  command </new/dev/hvc0 >/new/dev/hvc0 2>&1 3>&- &
+  stty $terminal <&4
+  command </new/dev/hvc0 >/new/dev/hvc0 2>&1 3>&- 4>&- &
   pid=$!
 else
   mkfifo /in /out /err
