@@ -53,6 +53,8 @@ def test_the_certificate_is_shown_to_its_destination_alone(
     assert [gateway.get("api.test", "/a").status for _ in range(2)] == [200, 200]
     assert gateway.get("other.test", "/a").status == 502, "the same server, without a certificate in the policy"
     assert len(server.seen) == 2
+    used = {(record["host"], *record["secrets"]) for record in gateway.journal() if record["phase"] == "start"}
+    assert used == {("api.test", "machine"), ("other.test",)}
 
 
 @pytest.mark.parametrize("shown", [False, True])

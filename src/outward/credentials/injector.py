@@ -74,7 +74,8 @@ class Injector:
     """Compiled from a destination when the policy is loaded.
 
     ``sets`` are the lower-case names of the headers that we write, ``removes`` those of the client's that do not go out
-    (unless a placeholder in them is swapped), ``secrets`` the names of what the destination is bound to. Where a form signs
+    (unless a placeholder in them is swapped), ``secrets`` the names of what is injected, ``names`` of all that
+    the destination is bound to: the key of our certificate, too. Where a form signs
     requests, ``signer`` is it, and ``passing`` leaves what has been signed as it is.
     """
 
@@ -83,6 +84,8 @@ class Injector:
         self._injections: Final = destination.inject
         self._redact: Final = destination.redact
         self.secrets: Final = tuple(dict.fromkeys(name for i in destination.inject for name in i.secrets))
+        certificate = destination.client_certificate
+        self.names: Final = (*self.secrets, certificate[1]) if certificate is not None else self.secrets
         self._places: Final = _places(destination.inject)
         # Nothing goes out bare: only what the client itself has to put somewhere may be missing, and then it cannot.
         self._set: Final = frozenset(name for i in destination.inject if i.form != "placeholder" for name in i.secrets)

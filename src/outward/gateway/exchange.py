@@ -136,7 +136,7 @@ class Exchange(Answering):
     def _start(self) -> None:
         """Stages the record that has to be written before anything is forwarded. Raises :class:`JournalUnavailable`."""
         assert self._verdict is not None
-        self._batch = self._record.start(self._request, self._verdict, self._injector.secrets)
+        self._batch = self._record.start(self._request, self._verdict, self._injector.names)
 
     async def _acquire(self, *, recorded: bool) -> None:
         """Steps 6 and 7 where they take time. ``recorded``: the journal already has the start."""

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from outward.core import Action, ClientError, Destination, Limits, OutwardError, Proxy, Rule, canonical_host
-from outward.policy import injections, tree
+from outward.policy import injections, rules, tree
 from outward.policy.model import AgentSpec, SandboxSpec, SecretSpec, WorkspaceSpec
 from outward.policy.secret_fields import AWS_STS_PARTS, SOURCES
 from outward.policy.texts import FileName, PartName, SecretName
@@ -217,10 +217,10 @@ class Builder:
         }
         for scheme, host, port in self._places(value):
             name = value.get("name", host)
-            rules = tuple(_rules(name, value))
-            self._check_matched(value, rules, settings["inject"])
+            allowed = tuple(rules.rules(name, value))
+            self._check_matched(value, allowed, settings["inject"])
             self._refer_to_captures(value)
-            yield Destination(name, host, port, scheme, rules, **settings)  # type: ignore[arg-type]
+            yield Destination(name, host, port, scheme, allowed, **settings)  # type: ignore[arg-type]
             if scheme == "http" and settings["inject"]:
                 self._parts.warnings.append(f"destination {name!r}: secrets go to http://{host} unencrypted")
 
@@ -369,32 +369,6 @@ def _texts(value: Value, key: str) -> tuple[str, ...]:
 def _set_variables(env: Value | None) -> Mapping[str, str]:
     given = env.get("set", {}) if env is not None else {}
     return MappingProxyType({name: item.data for name, item in given.items()})
-
-
-def _rules(name: str, value: Value) -> Iterator[Rule]:
-    for action in Action:
-        given = value.get(action.value, ())
-        if given == "connect":
-            yield Rule(f"{name} {action}[0]", action, None, None)
-            continue
-        for item in given:
-            # Counted as in the file, where the items that could not be read have their numbers too.
-            yield _rule(f"{name} {action}{item.path[item.path.rindex('[') :]}", action, item)
-
-
-def _rule(name: str, action: Action, item: Value) -> Rule:
-    if isinstance(item.data, tuple):
-        return Rule(name, action, *item.data)
-    words = {method.data for method in item.get("methods")}
-    return Rule(
-        name,
-        action,
-        None if "*" in words else frozenset(words),
-        item.get("path"),
-        tuple((key, text.data) for key, text in item.get("query", {}).items()),
-        tuple((key, text.data) for key, text in item.get("headers", {}).items()),
-        tuple((key, name.data) for key, name in item.get("capture", {}).items()),
-    )
 
 
 def _place_of(url: str) -> tuple[str, str, int] | None:
