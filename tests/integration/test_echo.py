@@ -51,12 +51,28 @@ FORMS = {
         "content-type: application/x-www-form-urlencoded",
         "t=QUOTED",
     ),
+    "sigv4": (
+        # What is signed with never goes out; the session's token does.
+        "{sigv4: {access_key: access, secret_key: signing, session_token: SECRET, service: execute-api, region: eu-west-1}}",
+        "",
+        "",
+        "",
+    ),
 }
 NAMES = [
-    (form, secret) for form in FORMS for secret in ("key", "odd") if (form, secret) != ("cookie", "odd")
-]  # a cookie cannot hold that one
+    (form, secret)
+    for form in FORMS
+    for secret in ("key", "odd")
+    if secret == "key" or form not in {"cookie", "sigv4"}  # which cannot hold the other one
+]
 STAND_INS = {"key": "sk-ant-test-FAKE-9876543210jihgfedcba", "odd": "odd-test-FAKE-98765432-10fedcba"}
 VALUES = {"key": KEY, "odd": ODD}
+ENVIRONMENT = {
+    "KEY": KEY,
+    "ODD": ODD,
+    "ACCESS": "AKIAIOSFODNN7EXAMPLE",
+    "SIGNING": "wJalrXUtnFEMI-K7MDENG-bPxRfiCYEXAMPLEKEY",
+}
 
 TEXTS: dict[str, Callable[[bytes], bytes]] = {
     "plain": bytes,
@@ -77,6 +93,8 @@ POLICY = """
 secrets:
   key: {{env: KEY, placeholder: {key}}}
   odd: {{env: ODD, placeholder: {odd}}}
+  access: {{env: ACCESS}}
+  signing: {{env: SIGNING}}
 destinations:
 """
 DESTINATION = """
@@ -172,13 +190,12 @@ def version(request: pytest.FixtureRequest) -> int:
 def gateway(
     version: int, serve: Callable[..., Serve], server_ca: trustme.CA, upstream: Callable[..., Upstream]
 ) -> Iterator[Serve]:
-    env = {"KEY": KEY, "ODD": ODD}
     told = ("--listen", "127.0.0.1:0", "--debug")
     if version == 1:
-        yield serve(policy(upstream(*HOSTS, handler=http1_echo).port), *told, env=env)
+        yield serve(policy(upstream(*HOSTS, handler=http1_echo).port), *told, env=ENVIRONMENT)
         return
     server = Http2Server(server_ca, *HOSTS, handler=http2_echo)
-    yield serve(policy(server.port), *told, env=env)
+    yield serve(policy(server.port), *told, env=ENVIRONMENT)
     server.close()
     assert server.errors == []
 
@@ -244,7 +261,7 @@ async def websocket_echo(server: Upstream, reader: asyncio.StreamReader, writer:
 def test_nothing_comes_back_through_a_websocket(
     serve: Callable[..., Serve], upstream: Callable[..., Upstream], redact: bool
 ) -> None:
-    gateway = serve(policy(upstream(*HOSTS, handler=websocket_echo).port), env={"KEY": KEY, "ODD": ODD})
+    gateway = serve(policy(upstream(*HOSTS, handler=websocket_echo).port), env=ENVIRONMENT)
     for form, secret in NAMES:
         query, fields, body = asked(form, secret)
         if body:
