@@ -56,4 +56,4 @@ def serve(tmp_path: Path, ca_file: Path) -> Iterator[Callable[..., Serve]]:
 
     yield start
     for gateway in started:
-        gateway.stop()
+        gateway.stop(patience=1)  # the test is over: nobody waits for what it has left

@@ -104,10 +104,15 @@ class Serve:
             assert self.process.poll() is None
             time.sleep(0.01)
 
-    def stop(self) -> int:
+    def stop(self, patience: float = 40) -> int:
+        """Lets what is in flight end; after ``patience`` seconds it is told to hurry."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        status = self.process.wait(40)
+        try:
+            status = self.process.wait(patience)
+        except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGTERM)
+            status = self.process.wait(40)
         assert self.process.stdout is not None
         self.process.stdout.close()
         return status
