@@ -7,12 +7,12 @@ it really is; nothing is hidden, and nothing is kept in.
 from __future__ import annotations
 
 import os
-import select
 import signal
 import socket
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
+from outward.backends.attended import Attended
 from outward.backends.child import Child
 from outward.backends.protocol import Capabilities
 from outward.cage import PORT, Sockets
@@ -96,31 +96,8 @@ class Unconfined:
         return found
 
 
-class Process:
+class Process(Attended):
     """A plain process, with a group of its own."""
-
-    def __init__(self, child: Child, sockets: Sockets) -> None:
-        self._child: Final = child
-        self._sockets: Final = sockets
-
-    @property
-    def sockets(self) -> Sockets:
-        """See :class:`~outward.backends.protocol.Sandbox`, as for all of these."""
-        return self._sockets
-
-    @property
-    def over(self) -> bool:
-        """Whether it has ended and nothing waits."""
-        if not self._child.over:
-            return False
-        poll = select.poll()
-        for sock in self._sockets.each():
-            poll.register(sock, select.POLLIN)
-        return not poll.poll(0)
-
-    def fileno(self) -> int:
-        """Its own."""
-        return self._child.process
 
     def signal(self, number: int) -> bool:
         """To its group, which it leads from the start."""
@@ -131,7 +108,3 @@ class Process:
     def kill(self) -> None:
         """Its group, too: what has left that stays."""
         self.signal(signal.SIGKILL)
-
-    def wait(self) -> int | None:
-        """Its status."""
-        return self._child.wait()

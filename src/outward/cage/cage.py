@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 import signal
 import socket
 from contextlib import suppress
@@ -58,10 +57,7 @@ class Cage:
         """Whether the command has ended and nothing that it sent waits to be taken."""
         if os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
             return False
-        poll = select.poll()
-        for sock in self.sockets.each():
-            poll.register(sock, select.POLLIN)
-        return not poll.poll(0)
+        return not self.sockets.waiting
 
     def wait(self) -> int:
         """Waits for the command's end; its wait status (see :func:`os.waitstatus_to_exitcode`)."""

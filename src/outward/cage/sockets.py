@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
@@ -41,6 +42,14 @@ class Sockets(NamedTuple):
     def take_every_port(self) -> bool:
         """Whether connections to any port come here. Without a packet filter in the kernel there are listeners for a few."""
         return len({sock.getsockname()[1] for sock in self.transparent}) <= 1
+
+    @property
+    def waiting(self) -> bool:
+        """Whether something has come to one of them that nobody has taken."""
+        poll = select.poll()
+        for sock in self.each():
+            poll.register(sock, select.POLLIN)
+        return bool(poll.poll(0))
 
     def each(self) -> Iterator[socket.socket]:
         """All of them, in the same order."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-import select
 import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
+
+from outward.backends.attended import Attended
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,34 +16,14 @@ if TYPE_CHECKING:
     from outward.cage import Sockets
 
 
-class Container:
+class Container(Attended):
     """``client`` is the engine's client, which is joined to the command and ends after it. ``leader`` gives the process id,
     here outside, of the process group that gets signals; ``anchor`` is that of the process with which everything ends."""
 
     def __init__(self, client: Child, sockets: Sockets, leader: Callable[[], int | None], anchor: int) -> None:
-        self._client: Final = client
+        super().__init__(client, sockets)
         self._leader: Final = leader
         self._anchor: Final = anchor
-        self._sockets: Final = sockets
-
-    @property
-    def sockets(self) -> Sockets:
-        """See :class:`~outward.backends.protocol.Sandbox`, as for all of these."""
-        return self._sockets
-
-    @property
-    def over(self) -> bool:
-        """Once the client has ended."""
-        if not self._client.over:
-            return False
-        poll = select.poll()
-        for sock in self._sockets.each():
-            poll.register(sock, select.POLLIN)
-        return not poll.poll(0)
-
-    def fileno(self) -> int:
-        """The client's."""
-        return self._client.process
 
     def signal(self, number: int) -> bool:
         """Past the engine: clients pass signals on to one process only."""
@@ -57,7 +38,3 @@ class Container:
         """The kernel kills all of a process namespace with its first process."""
         with suppress(ProcessLookupError):
             os.kill(self._anchor, signal.SIGKILL)
-
-    def wait(self) -> int | None:
-        """Engines give the statuses that a shell would."""
-        return self._client.wait()
