@@ -112,7 +112,8 @@ def test_a_descriptor_is_read_once_and_opens_it_for_every_worker(
     serve: Callable[..., Serve], upstream: Callable[..., Upstream], environment: dict[str, str], tmp_path: Path
 ) -> None:
     server = upstream("api.test")
-    piped = ("sh", "-c", f'cat {tmp_path}/passphrase | {{ exec 7<&0; exec "$0" "$@"; }}')
+    os.mkfifo(tmp_path / "pipe")
+    piped = ("sh", "-c", f'cat {tmp_path}/passphrase > {tmp_path}/pipe & exec 7<{tmp_path}/pipe; exec "$0" "$@"')
     told = environment | {"OUTWARD_PASSPHRASE_FILE": "/dev/fd/7"}
     arguments = ("--listen", "127.0.0.1:0", "--workers", "2")
     gateway = serve(POLICY.format(port=server.port), *arguments, env=told, enter=piped)
