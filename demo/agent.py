@@ -94,8 +94,10 @@ def escape_by_fronting() -> None:
 
 def escape_by_address() -> None:
     try:
-        with socket.create_connection(("1.1.1.1", 443), timeout=5):
-            report("connect to an address without the proxy", False, "connected")
+        with socket.create_connection(("1.1.1.1", 80), timeout=5) as sock:  # wherever it dials, it is the gateway
+            sock.sendall(b"GET / HTTP/1.1\r\nHost: 1.1.1.1\r\n\r\n")
+            status = sock.recv(64).partition(b"\r\n")[0].decode("latin-1")
+            report("connect to an address without the proxy", status.startswith("HTTP/1.1 403 "), status)
     except OSError as error:
         report("connect to an address without the proxy", True, error.strerror or str(error))
 
@@ -106,8 +108,8 @@ def escape_by_dns() -> None:
         sock.settimeout(2)
         try:
             sock.sendto(query, ("8.8.8.8", 53))
-            sock.recv(512)
-            report("carry data out in a DNS query", False, "answered")
+            no_such_name = sock.recv(512)[3] & 15 == 3
+            report("carry data out in a DNS query", no_such_name, "no such name, and nobody outside was asked")
         except OSError as error:
             report("carry data out in a DNS query", True, error.strerror or str(error))
 
