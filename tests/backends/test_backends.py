@@ -163,19 +163,6 @@ class TestFiles:
         said = box.inside("cat .env; cat notes; cat .env | wc -c").stdout
         assert said == f"{SECRET}0\n"
 
-    def test_changes_are_kept_for_review(self, box):
-        """Where a backend cannot do it, nothing is run."""
-        box.file(box.workspace / "before", "old\n", 0o644)
-        box.file(box.workspace / ".env", f"KEY={SECRET}")
-        done = box.inside("echo new >>before; touch made; ls -A", "--mode", "review")
-        assert (box.workspace / "before").read_text() == "old\n"
-        assert not (box.workspace / "made").exists()
-        if done.returncode == 125:
-            assert "review mode" in done.stderr
-        else:
-            assert done.stdout.split() == ["before", "made"]
-            assert "+new" in box.outward("review").stdout
-
     def test_what_is_read_only(self, box):
         assert box.inside("touch /usr/x || touch /x || touch /etc/x || echo x >/etc/passwd").returncode != 0
         assert box.inside("touch x", "--mode", "read").returncode != 0
@@ -189,6 +176,36 @@ class TestFiles:
         assert values["CapEff"] == "0" * 16
         if not box.kind.own_kernel:
             assert (values["CapBnd"], values["NoNewPrivs"], values["Seccomp"]) == ("0" * 16, "1", "2")
+
+
+class TestReview:
+    def test_changes_are_kept_and_applied(self, box):
+        box.file(box.workspace / "before", "old\n", 0o644)
+        box.file(box.workspace / "gone" / "inner", "old\n", 0o644)
+        box.file(box.workspace / ".env", f"KEY={SECRET}")
+        line = "echo new >>before; rm -r gone; mkdir made; echo made >made/inner; ls -A; cat .env"
+        done = box.inside(line, "--mode", "review")
+        assert (done.stdout.split(), SECRET in done.stderr) == (["before", "made"], False)
+        assert (box.workspace / "before").read_text() == "old\n"
+        assert sorted(path.name for path in box.workspace.iterdir()) == [".env", "before", "gone"]
+        assert "+new" in box.outward("review").stdout
+        applied = box.outward("apply")
+        assert applied.returncode == 0, applied.stderr
+        assert sorted(path.name for path in box.workspace.iterdir()) == [".env", "before", "made"]
+        assert (box.workspace / "before").read_text() == "old\nnew\n"
+        assert (box.workspace / "made" / "inner").stat().st_uid == box.workspace.stat().st_uid
+        assert not list((box.state / "layers").iterdir())
+
+    def test_a_killed_one_loses_nothing(self, box):
+        box.file(box.workspace / "before", "old\n", 0o644)
+        process = box.start("run", "--mode", "review", "--", "sh", "-c", "echo new >before; echo ready; sleep 1000")
+        ready(process)
+        process.kill()
+        process.wait()
+        assert (box.workspace / "before").read_text() == "old\n"
+        until(lambda: "+new" in box.outward("review").stdout)  # what holds the session ends a moment later
+        assert box.outward("discard").returncode == 0
+        assert not list((box.state / "layers").iterdir())
 
 
 class TestEnd:

@@ -49,11 +49,11 @@ class Engine(NamedTuple):
         at_once = ("--time=0",) if self.name == "podman" else ()
         return (self.path, "rm", "--force", "--volumes", *at_once, *names)
 
-    def ask(self, *arguments: str, stdin: int | None = None) -> str:
-        """What the client answers. Raises :class:`HostError` with what it says instead."""
+    def ask(self, *arguments: str, stdin: int | None = None, before: Sequence[str] = ()) -> str:
+        """What the client answers; ``before`` is what starts it. Raises :class:`HostError` with what it says instead."""
         try:
             done = subprocess.run(
-                [self.path, *arguments],
+                [*before, self.path, *arguments],
                 stdin=subprocess.DEVNULL if stdin is None else stdin,
                 capture_output=True,
                 text=True,

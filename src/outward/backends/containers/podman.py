@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Final
 
 from outward.backends.child import Child
 from outward.backends.containers import engine as engines
-from outward.backends.containers import line
+from outward.backends.containers import layered, line
 from outward.backends.containers.common import SHELL, Builder
 from outward.backends.containers.reaper import reaping
 from outward.backends.containers.sandbox import Container
 from outward.backends.protocol import Capabilities
 from outward.cage import enter
-from outward.core import HostError, Shortfall
+from outward.core import Shortfall
 from outward.isolation.system import UID
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from outward.isolation.launch import Launch
     from outward.isolation.operations import Operation
     from outward.isolation.system import Empties
+    from outward.workspace.layer import Layer
 
 _INIT: Final = (SHELL, "-c", '"$@"; exit $?', "sh")
 """The first process of a namespace cannot be ended by a signal that it does not expect: that is this one, not the command. It
@@ -92,7 +93,7 @@ class Podman:
         with ExitStack() as stack:
             stack.enter_context(reaping(self._engine, (name,)))
             self._create(name, spec, stack)
-            self._engine.ask("init", name)
+            self._init(name, spec.layer)
             process = int(self._engine.ask("inspect", "--format", "{{.State.Pid}}", name))
             sockets = enter(Path(f"/proc/{process}/ns/net"))
             stack.callback(sockets.close)
@@ -113,11 +114,6 @@ class Podman:
 
     def _create(self, name: str, spec: Spec, stack: ExitStack) -> None:
         launch = spec.launch
-        if spec.layer is not None:
-            raise HostError(
-                "review mode is not available with podman in this version",
-                hint="Use --backend bubblewrap or docker for it, or --mode read or write.",
-            )
         found = self._build.mounts(launch.operations)
         confined = [*self._mapped(), *self._build.confined(launch, spec.session, groups=self._groups)]
         _, descriptor = self._build.environment(launch, stack)
@@ -138,6 +134,11 @@ class Podman:
             *(f"--entrypoint={init}", *self._image(launch, found, stack), *arguments),
             stdin=descriptor,
         )
+
+    def _init(self, name: str, layer: Layer | None) -> None:
+        """Builds the container's file system, and stops short of starting the command. What is mounted is mounted now."""
+        inside = () if self._root else (self._engine.path, "unshare")
+        self._engine.ask("init", name, before=() if layer is None else (*inside, *layered.prefix(layer)))
 
     def _image(self, launch: Launch, found: list[Mount], stack: ExitStack) -> list[str]:
         image = self._build.image
