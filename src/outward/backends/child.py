@@ -9,7 +9,7 @@ import termios
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Self
 
-from outward.cage import kernel
+from outward import kernel
 from outward.cage.inside import keep_only
 
 if TYPE_CHECKING:

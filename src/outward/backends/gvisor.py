@@ -15,15 +15,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from outward import kernel
 from outward.backends.caged import Launched
 from outward.backends.protocol import Capabilities, Spec
 from outward.backends.relays import Relays
-from outward.cage import Cage, Command, kernel
+from outward.cage import Cage, Command
 from outward.core import HostError, Shortfall
 from outward.isolation import limits, oci, runsc, system
 from outward.isolation.launch import Launch
 from outward.isolation.operations import Bind, Kernel
-from outward.workspace import kernel as mounting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -121,7 +121,7 @@ class GVisor:
             if spec.layer is not None:
                 spec.layer.mount()
             _enter(parent)
-            mounting.mount("tmpfs", directory, "mode=0700")
+            kernel.mount("tmpfs", directory, "mode=0700")
             bundle.write(self._directory)
 
         argv = self._tool.argv(platform, directory, f"/proc/self/fd/{built}")

@@ -7,7 +7,7 @@ import os
 import socket
 from typing import TYPE_CHECKING, NoReturn
 
-from outward.cage import kernel
+from outward import kernel
 from outward.cage.handing import Progress, hand_out, report, take
 from outward.cage.plumbing import plumb
 

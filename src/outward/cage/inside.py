@@ -12,7 +12,7 @@ import signal
 import termios
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from outward.cage import kernel
+from outward import kernel
 from outward.cage.handing import Progress, hand_out, report
 from outward.cage.plumbing import plumb
 

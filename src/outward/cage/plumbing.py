@@ -15,7 +15,8 @@ import socket
 import struct
 from typing import TYPE_CHECKING, Final
 
-from outward.cage import kernel, rules
+from outward import kernel
+from outward.cage import rules
 from outward.cage.netlink import ACKNOWLEDGE, CREATE, REPLACE, ROUTE, Message, Netlink, attribute
 from outward.cage.sockets import Sockets
 

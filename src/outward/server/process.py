@@ -7,7 +7,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from outward.cage.kernel import die_with_parent
+from outward.kernel import die_with_parent
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from outward.workspace import kernel
+from outward import kernel
 from outward.workspace.changes import Change, Kind
 from outward.workspace.tree import Tree, is_directory, is_link
 

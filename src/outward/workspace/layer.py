@@ -14,8 +14,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from outward import kernel
 from outward.core import HostError, OutwardError
-from outward.workspace import kernel
 from outward.workspace.masks import mask
 from outward.workspace.overlay import Overlay
 

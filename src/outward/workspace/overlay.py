@@ -11,7 +11,7 @@ import re
 import stat
 from typing import NamedTuple
 
-from outward.workspace import kernel
+from outward import kernel
 
 WHITEOUT = os.makedev(0, 0)
 """The device number of the character device that stands for "not there"."""
@@ -32,7 +32,7 @@ class Overlay(NamedTuple):
 
     def mount(self, target: str) -> None:
         """Mounts it at ``target``, in a mount namespace in which this is allowed (see
-        :func:`~outward.workspace.kernel.new_mount_namespace`). Raises :class:`OSError`.
+        :func:`~outward.kernel.new_mount_namespace`). Raises :class:`OSError`.
 
         The kernel takes a page of options and gives some characters a meaning: it gets descriptors in place of the paths.
         """

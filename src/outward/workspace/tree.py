@@ -11,7 +11,7 @@ import stat
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Self
 
-from outward.workspace import kernel
+from outward import kernel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from outward.workspace import kernel
+from outward import kernel
 from outward.workspace.overlay import Overlay
 
 if TYPE_CHECKING:
