@@ -16,11 +16,12 @@ import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 import trustme
 
+from outward.backends import BACKENDS
 from tests.clients.site import Reply, Site
 from tests.support.caller import new_caller
 from tests.system.conftest import Attacked
@@ -47,8 +48,8 @@ destinations:
 
 
 class Kind(NamedTuple):
-    """A backend and who runs it; ``needs`` is what the machine must have for it. ``groups`` says that limits of memory,
-    processors and processes are held wherever root has control groups."""
+    """A backend and who runs it. ``needs`` is what the machine must have for it; ``own_kernel`` says that commands do not run on
+    the host's."""
 
     backend: str
     unprivileged: bool
@@ -56,6 +57,8 @@ class Kind(NamedTuple):
     options: tuple[str, ...] = ()
     own_kernel: bool = False
 
+
+ENGINES = ("docker", "podman")
 
 KINDS = {
     # One line a backend and a kind of caller.
@@ -84,6 +87,22 @@ class Box(Attacked):
             chosen = ("--backend", self.kind.backend, *self.kind.options, "--policy", policy)
             arguments = ("run", *chosen, *arguments[1:])
         return super().argv(*arguments)
+
+    def engine(self, *arguments: str) -> str:
+        """What docker or podman answers to this caller."""
+        assert self.kind is not None
+        user = [] if self.uid is None else super().argv()[:4]
+        argv = [*user, self.kind.backend, *arguments]
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=60, env=self.env(), cwd="/")
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def containers(self) -> list[str]:
+        """Those of this caller's sessions, as others run beside."""
+        sessions = [file.stem for file in (self.state / "journal").glob("*.jsonl")]
+        assert sessions
+        listed = self.engine("ps", "--all", "--format", "{{.Names}}").split()
+        return [name for name in listed if any(session in name for session in sessions)]
 
 
 def write_policy(box: Box, more: str = "") -> None:
@@ -163,7 +182,16 @@ def containers_of(box: Box) -> Iterator[None]:
         subprocess.run(argv, env=box.env(), capture_output=True, cwd="/")
 
 
-@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.needs(*kind.needs)) for name, kind in KINDS.items()])
+def kinds(*backends: str) -> list[Any]:
+    """Parameters for ``box``: those of some backends."""
+    return [
+        pytest.param(name, marks=pytest.mark.needs(*kind.needs))
+        for name, kind in KINDS.items()
+        if kind.backend in backends
+    ]
+
+
+@pytest.fixture(params=kinds(*BACKENDS))
 def box(request: pytest.FixtureRequest, authority: trustme.CA) -> Iterator[Box]:
     kind = KINDS[request.param]
     with ExitStack() as stack:

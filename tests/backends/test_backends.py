@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import signal
 import socket
-import subprocess
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.backends.conftest import BANNER, SECRET, write_policy
+from tests.backends.conftest import BANNER, ENGINES, SECRET, write_policy
 from tests.conftest import CLIENTS
 from tests.system.conftest import attack_outside, listening
 from tests.system.test_end import processes_with, ready, until
@@ -63,13 +62,8 @@ print(count)
 def left_behind(box: Box, marker: str) -> list[str]:
     """Processes of the sandbox, its containers, and mounts of the caller's."""
     found = [f"process {pid}" for pid in processes_with(marker)]
-    if box.kind is not None and box.kind.backend in {"docker", "podman"}:
-        user = [] if box.uid is None else box.argv("")[:4]
-        argv = [*user, box.kind.backend, "ps", "--all", "--format", "{{.Names}}"]
-        listed = subprocess.run(argv, capture_output=True, text=True, timeout=60, env=box.env(), cwd="/")
-        sessions = [file.stem for file in (box.state / "journal").glob("*.jsonl")]  # others run beside
-        assert sessions
-        found += [name for name in listed.stdout.split() if any(session in name for session in sessions)]
+    if box.kind is not None and box.kind.backend in ENGINES:
+        found += box.containers()
     found += [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(box.root) in line]
     return found
 

@@ -89,8 +89,8 @@ def test_the_engine_gets_no_other_variables(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize(("name", "words"), [("docker", ()), ("podman", ("--time=0",))])
 def test_containers_are_removed_at_once(name, words):
-    argv = Engine(f"/usr/bin/{name}", {}).removal(["a", "b"])
-    assert argv == (f"/usr/bin/{name}", "rm", "--force", "--volumes", *words, "a", "b")
+    asked = Engine(f"/usr/bin/{name}", {}).removal(["a", "b"])
+    assert asked == ("rm", "--force", "--volumes", *words, "a", "b")
 
 
 def test_a_backend_that_is_not_there(tmp_path):

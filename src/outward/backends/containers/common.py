@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from outward.backends.containers import line, root
 from outward.backends.containers.mounts import mounts, tree
+from outward.backends.containers.reaper import reaping
+from outward.backends.containers.remains import Remains
 from outward.core import HostError
 from outward.isolation import seccomp_oci, system
 from outward.isolation.contents import Contents
@@ -16,7 +19,7 @@ from outward.isolation.limits import DISK
 from outward.isolation.operations import Bind, Directory, Fresh
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from contextlib import ExitStack
 
     from outward.backends.containers.engine import Engine
@@ -41,6 +44,17 @@ class Builder:
         self._recursive: Final = recursive
         self._state: Final = place.state / "containers"
         self._contents: Final = Contents(self._state / "files")
+
+    @contextmanager
+    def accounted(self, session: str, names: Sequence[str]) -> Iterator[None]:
+        """The containers ``names`` of ``session`` are removed, whoever ends first. What others could not remove is removed now.
+
+        Forks, as in :func:`~outward.backends.containers.reaper.reaping`.
+        """
+        remains = Remains(self.engine, self._state / "sessions")
+        remains.sweep()
+        with remains.noted(session), reaping(self.engine, names):
+            yield
 
     @property
     def in_memory(self) -> int | None:

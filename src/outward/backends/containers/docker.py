@@ -17,7 +17,6 @@ from outward.backends.child import Child
 from outward.backends.containers import engine as engines
 from outward.backends.containers import line, root
 from outward.backends.containers.common import SHELL, Builder
-from outward.backends.containers.reaper import reaping
 from outward.backends.containers.sandbox import Container
 from outward.backends.protocol import Capabilities
 from outward.cage import enter
@@ -125,7 +124,7 @@ class Docker:
         found = self._build.mounts(launch.operations)
         with ExitStack() as stack:
             image = self._build.image or self._root(self._build.tree(launch.operations, found))
-            stack.enter_context(reaping(self._engine, (command, held)))
+            stack.enter_context(self._build.accounted(spec.session, (command, held)))
             confined = [*self._mapped(), *self._build.confined(launch, spec.session, groups=True)]
             holder = self._hold(held, [*confined, *self._programs(found), "--workdir=/"], image, stack)
             sockets = enter(Path(f"/proc/{holder}/ns/net"))

@@ -45,9 +45,9 @@ class Engine(NamedTuple):
         return self.path.rpartition("/")[2]
 
     def removal(self, names: Sequence[str]) -> tuple[str, ...]:
-        """The command that removes containers at once, whatever they do."""
+        """Asks it to remove containers at once, whatever they do."""
         at_once = ("--time=0",) if self.name == "podman" else ()
-        return (self.path, "rm", "--force", "--volumes", *at_once, *names)
+        return ("rm", "--force", "--volumes", *at_once, *names)
 
     def ask(self, *arguments: str, stdin: int | None = None, before: Sequence[str] = ()) -> str:
         """What the client answers; ``before`` is what starts it. Raises :class:`HostError` with what it says instead."""

@@ -14,7 +14,6 @@ from outward.backends.child import Child
 from outward.backends.containers import engine as engines
 from outward.backends.containers import layered, line
 from outward.backends.containers.common import SHELL, Builder
-from outward.backends.containers.reaper import reaping
 from outward.backends.containers.sandbox import Container
 from outward.backends.protocol import Capabilities
 from outward.cage import enter
@@ -91,7 +90,7 @@ class Podman:
         """See :class:`~outward.backends.protocol.Backend`."""
         name = line.name(spec.session)
         with ExitStack() as stack:
-            stack.enter_context(reaping(self._engine, (name,)))
+            stack.enter_context(self._build.accounted(spec.session, (name,)))
             self._create(name, spec, stack)
             self._init(name, spec.layer)
             process = int(self._engine.ask("inspect", "--format", "{{.State.Pid}}", name))

@@ -68,7 +68,7 @@ def _reap(engine: Engine, names: Sequence[str], pipe: int) -> NoReturn:
                 signal.signal(number, signal.SIG_DFL)
             for pause in (0,) if said == _FAILED else (0, _LATER):
                 time.sleep(pause)
-                remover = os.posix_spawn(engine.path, engine.removal(names), dict(engine.environment))
+                remover = os.posix_spawn(engine.path, (engine.path, *engine.removal(names)), dict(engine.environment))
                 os.waitpid(remover, 0)
     finally:
         os._exit(0)
