@@ -282,8 +282,9 @@ def test_a_token_that_stands_twice_is_replaced_in_both_places(world: Callable[..
     assert answer.header("x-copy") == stand_in
 
 
-def test_a_client_that_goes_meanwhile_loses_no_log_in(world: Callable[..., World]) -> None:
-    here = world()
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_client_that_goes_meanwhile_loses_no_log_in(world: Callable[..., World], compressed: bool) -> None:
+    here = world(compressed=compressed)
     gateway = here.begin()
     given = log_in(gateway).json()
     here.tokens.pause = 0.3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gzip
 import json
 from dataclasses import dataclass, field
 from itertools import count
@@ -26,11 +27,12 @@ def jwt(number: int) -> str:
 class TokenServer:
     """``issued`` are all tokens so far; ``more`` goes into each answer. ``form``: answers are forms, as GitHub's are.
 
-    ``status``, ``kind`` and ``body`` replace what it would answer.
+    ``status``, ``kind`` and ``body`` replace what it would answer. ``compressed``: by gzip, although nobody asked for it.
     """
 
     form: bool = False
     signed: bool = False
+    compressed: bool = False
     more: dict[str, Any] = field(default_factory=dict)
     status: int = 200
     kind: str = ""
@@ -74,12 +76,15 @@ class TokenServer:
             status, document = self._token(seen)
             await asyncio.sleep(self.pause)
             body = urlencode(document).encode() if self.form else json.dumps(document).encode()
+            coding = ""
+            if self.compressed:
+                body, coding = gzip.compress(body), "content-encoding: gzip\r\n"
             kind = "application/x-www-form-urlencoded" if self.form else "application/json; charset=utf-8"
             writer.write(
                 answer(
                     status if self.status == 200 else self.status,
                     body if self.body is None else self.body,
-                    f"content-type: {self.kind or kind}\r\n{self.headers}",
+                    f"content-type: {self.kind or kind}\r\n{coding}{self.headers}",
                 )
             )
             await writer.drain()

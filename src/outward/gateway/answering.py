@@ -130,8 +130,8 @@ class Answering:
 
     @property
     def over(self) -> bool:
-        """Whether it has come to its end, whatever that was."""
-        return self._record.ended
+        """Whether nobody waits for it any more: neither the client nor, for what it brings, the store."""
+        return self._record.ended and (self._capturing is None or not self._capturing.outlives)
 
     def failed(self, error: UpstreamError) -> None:
         """There is no answer, or no more of it."""

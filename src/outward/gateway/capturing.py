@@ -97,6 +97,11 @@ class Capturing:
         """The client has gone. What the service is about to issue is kept all the same: nothing else is good then."""
         self._outlived = asyncio.get_running_loop().call_later(OUTLIVED, self._give_up, upstream)
 
+    @property
+    def outlives(self) -> bool:
+        """Whether the answer is waited for although the client has gone."""
+        return self._outlived is not None
+
     def _give_up(self, upstream: UpstreamStream) -> None:
         upstream.close()
         self.lost()
