@@ -107,9 +107,9 @@ class Tunnel:
             return
         self._gateway.joined(self)
         self.joined = True
+        self.server.transport.resume_reading()  # before: if what was held is much for the client, the server has to wait again
         self.client.release()
         self.server.release()
-        self.server.transport.resume_reading()
 
     def count(self, octets: int, *, from_client: bool) -> None:
         """Notes what passed."""

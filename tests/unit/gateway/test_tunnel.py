@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -10,6 +12,7 @@ from outward.audit import Batch
 from outward.core import Action, Code, Request, Verdict
 from outward.core.summary import Summary
 from outward.credentials import CredentialStore
+from outward.gateway.fronts.opening import Opening
 from outward.gateway.ledger import Ledger
 from outward.gateway.ruleset import Ruleset
 from outward.gateway.tunnel import Tunnel
@@ -17,9 +20,8 @@ from outward.gateway.turn import Turn
 from outward.policy import Policy
 
 if TYPE_CHECKING:
-    import asyncio
-
     from outward.core import Event
+    from outward.gateway.fronts.opening import Replies
     from outward.gateway.gateway import Gateway
     from outward.gateway.tunnel import TunnelEnd
 
@@ -99,6 +101,43 @@ def test_what_the_server_says_first_is_heard(tunnel: Tunnel, ground: Ground) -> 
     assert client.written.endswith(b"more!")
     tunnel.close()
     assert (ground.events[-1].bytes_out, ground.events[-1].bytes_in) == (17, 5)
+
+
+def test_a_client_that_is_slow_from_the_beginning_holds_the_server_up(tunnel: Tunnel) -> None:
+    server = connect(tunnel.server)
+    tunnel.server.data_received(b"much")
+    client = connect(tunnel.client)
+    client.write = lambda data: tunnel.client.pause_writing()  # type: ignore[method-assign]
+    tunnel.join("192.0.2.1")
+    assert server.done[-1] == "pause_reading"
+
+
+@pytest.mark.parametrize("first", ["client", "server"])
+def test_a_server_is_not_heard_out_while_the_client_says_who_it_means(
+    tunnel: Tunnel, ground: Ground, first: str
+) -> None:
+    """Else it could fill the memory for as long as a greeting may take."""
+    server = connect(tunnel.server)
+    ours, theirs = socket.socketpair()
+
+    async def see() -> None:
+        opening = Opening(cast("Gateway", ground), ours, "agent", "ssh.test", 22, cast("Replies", None))
+        seeing = asyncio.ensure_future(opening._see_beginning(tunnel))
+        await asyncio.sleep(0)
+        assert "pause_reading" not in server.done
+        if first == "client":
+            theirs.send(b"\x16")  # as much of TLS as it takes to tell that it is
+        else:
+            tunnel.server.data_received(b"SSH-2.0-")
+        while "pause_reading" not in server.done:
+            assert not seeing.done(), seeing.exception()
+            await asyncio.sleep(0.001)
+        seeing.cancel()
+        await asyncio.gather(seeing, return_exceptions=True)
+
+    with ours, theirs:
+        ours.setblocking(False)
+        asyncio.run(asyncio.wait_for(see(), 20))
 
 
 def test_a_server_that_has_said_all_before_anybody_listens(tunnel: Tunnel) -> None:

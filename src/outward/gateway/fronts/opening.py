@@ -160,6 +160,8 @@ class Opening:
         finally:
             client.cancel()
             server.cancel()
+            if not tunnel.server.transport.is_closing():
+                tunnel.server.transport.pause_reading()  # what it says until the client is there is held
             await asyncio.gather(client, server, return_exceptions=True)  # only then the socket may be somebody else's
         if speech is Speech.TLS:
             self._check(await peek(self._sock, parse_client_hello, MAX_CLIENT_HELLO))
