@@ -113,12 +113,14 @@ class Turn:
             self._scheduled = True
             self._soon(self.end)
 
-    def commit(self) -> None:
-        """Writes what is staged at once. A failure is known to all whom it concerns."""
+    def commit(self) -> bool:
+        """Writes what is staged at once: whether that went well. A failure is known to all who wait for their batch."""
         try:
             self._journal.commit()
         except JournalUnavailable as error:
             self.complain(error)
+            return False
+        return True
 
     def complain(self, error: JournalUnavailable) -> None:
         """Says once, where the person can see it, that the journal cannot be written."""

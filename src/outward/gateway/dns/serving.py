@@ -37,7 +37,8 @@ class Questions:
             for _ in range(_AT_ONCE):
                 data, asker = self._sock.recvfrom(MAX_DATAGRAM)
                 answers.append((self._resolver.answer(self._gateway, data), asker))
-        self._gateway.turn.commit()
+        if not self._gateway.turn.commit():
+            return  # as where there is no record at all: who gets no answer asks again
         for answer, asker in answers:
             if answer:
                 with contextlib.suppress(OSError):  # gone, or too slow to read: it will ask again
@@ -67,7 +68,6 @@ class DnsFront:
         while True:
             length = int.from_bytes(await take(sock, 2), "big")
             answer = self._resolver.answer(gateway, await take(sock, length))
-            gateway.turn.commit()
-            if not answer:
+            if not gateway.turn.commit() or not answer:
                 raise ClientError("a message that has no answer")
             await loop.sock_sendall(sock, len(answer).to_bytes(2, "big") + answer)

@@ -51,6 +51,7 @@ class Ground:
 
     events: list[Event] = field(default_factory=list)
     broken: bool = False
+    full: bool = False
 
     def __post_init__(self) -> None:
         self.now = 100.0
@@ -69,7 +70,8 @@ class Ground:
         return Batch()
 
     def commit(self) -> None:
-        pass
+        if self.full:
+            raise JournalUnavailable("no space left")
 
 
 @pytest.fixture
