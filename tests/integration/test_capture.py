@@ -194,6 +194,23 @@ def test_a_stand_in_goes_nowhere_else(world: Callable[..., World]) -> None:
     assert len(leaks) == 2
 
 
+def test_stand_ins_are_known_to_a_gateway_whose_policy_comes_to_capture(
+    world: Callable[..., World], serve: Callable[..., Serve]
+) -> None:
+    here = world()
+    gateway = here.begin()
+    note = f"x-note: {log_in(gateway).json()['access_token']}\r\n"
+    gateway.stop()
+    policy = gateway.policy.read_text().removeprefix("version: 1\n")
+    plain = f"destinations:\n  - host: other.test{policy.rpartition('- host: other.test')[2]}"
+    again = serve(plain, env={"OUTWARD_HOME": str(gateway.state)})
+    assert again.get("other.test", "/api", note).status == 401, (
+        "it is nothing to that policy, and nothing to the server"
+    )
+    again.reload(policy)
+    assert again.get("other.test", "/api", note).code == "placeholder_leak"
+
+
 def test_where_it_cannot_be_kept_nothing_goes_on(world: Callable[..., World]) -> None:
     here = world()
     gateway = here.begin(key=False)  # nothing opens a store

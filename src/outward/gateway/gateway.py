@@ -118,8 +118,9 @@ class Gateway:
         """Answers questions for names that come to a datagram socket from now on; the gateway owns it."""
         self._parts.append(Questions(self, sock, resolver))
 
-    def replace(self, policy: Policy, store: CredentialStore) -> None:
-        """All-or-nothing reload: requests that begin from now on are decided by ``policy``."""
+    async def replace(self, policy: Policy, store: CredentialStore) -> None:
+        """All-or-nothing reload: requests that begin from then on are decided by ``policy``."""
+        await store.prepare()
         self.ruleset = Ruleset(policy, store)
         self.pool.retire()
 

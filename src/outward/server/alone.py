@@ -79,7 +79,7 @@ class Server:
         """All or nothing: a broken file leaves the old policy in force. Read in a thread, for presets may ask programs."""
         try:
             policy = await asyncio.get_running_loop().run_in_executor(None, self._reload)
-            self._service.replace(policy)
+            await self._service.replace(policy)
         except OutwardError as error:
             self._report(f"the policy was not reloaded, the old one stays in force:\n{error.message}")
         else:

@@ -69,10 +69,10 @@ class Service:
         """Accepts nothing more and ends when what is in flight has ended; at once if called again."""
         (self._hurry if self._stop.is_set() else self._stop).set()
 
-    def replace(self, policy: Policy, placeholders: Mapping[str, str] | None = None) -> None:
-        """Requests that begin from now on are decided by ``policy``. Raises :class:`OutwardError`, and nothing changes."""
+    async def replace(self, policy: Policy, placeholders: Mapping[str, str] | None = None) -> None:
+        """Requests that begin from then on are decided by ``policy``. Raises :class:`OutwardError`, and nothing changes."""
         store = CredentialStore(
             policy.secrets, environment=self._environment, previous=self._store, placeholders=placeholders
         )
-        self._gateway.replace(policy, store)
+        await self._gateway.replace(policy, store)
         self._store = store

@@ -165,7 +165,7 @@ class _Orders:
         """Takes a policy over that the supervisor has found good. Compiled in a thread: requests go on meanwhile."""
         try:
             policy, placeholders = await asyncio.get_running_loop().run_in_executor(None, _compile, descriptor)
-            self._service.replace(policy, placeholders)
+            await self._service.replace(policy, placeholders)
         except OutwardError as error:
             # The old policy must not stay in force here alone: the supervisor ends us, and starts another with the new.
             self._channel.send(Message(Kind.FAILED, error.message))
