@@ -14,6 +14,8 @@ from tests.support.keepers import Vault
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.support.upstream import Upstream
+
 KV2 = "key: {vault: {path: secret/data/dev/github, field: token}}"
 DYNAMIC = (
     "user: {vault: {path: database/creds/app, field: username}}",
@@ -82,6 +84,36 @@ def test_the_token_of_vault_login(world: World, vault: Vault) -> None:
     (world.home / ".vault-token").write_text("hvs.test-revoked")
     with pytest.raises(SecretUnavailable, match="denies reading secret/data/dev/github"):
         world.get(KV2)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\nx-more: 1", " ", "\x00", "\N{LATIN SMALL LETTER E WITH ACUTE}"])
+def test_a_token_that_no_header_can_carry_is_not_repeated(world: World, vault: Vault, end: str) -> None:
+    world.environment["VAULT_TOKEN"] += end
+    with pytest.raises(SecretUnavailable, match="no header can carry") as caught:
+        world.get(KV2)
+    assert "hvs.test" not in f"{caught.value}{caught.value.hint}{caught.value.__cause__}"
+    assert not vault.seen
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"ghp_test-1\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nghp_test-1\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nx: ghp_test-1\0\r\n\r\n",
+        b"",
+    ],
+)
+def test_what_is_no_http_is_not_repeated(world: World, vault: Vault, said: bytes) -> None:
+    async def serve(_: Upstream, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(said)
+
+    vault.serve = serve  # type: ignore[method-assign]
+    world.keep(vault, "vault.test")
+    with pytest.raises(SecretUnavailable, match="RemoteProtocolError") as caught:
+        world.get(KV2)
+    assert "ghp_test" not in f"{caught.value}{caught.value.hint}{caught.value.__cause__}"
 
 
 APPROLE = (

@@ -11,6 +11,7 @@ in a thread when it is first needed: it takes a tenth of a second.
 from __future__ import annotations
 
 import json as json_
+import re
 import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -32,6 +33,9 @@ TIME_LIMIT: Final = 20.0
 """Seconds for a whole exchange, name look-up and TLS included."""
 MAX_ANSWER: Final = 1 << 20
 """Octets of an answer; no service keeps secrets as large."""
+
+_FIELD_VALUE: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
+"""What a header can carry. The rest is refused before httpx sees it, which repeats it in its error: it may be a token."""
 
 
 def login_at(proxy: Proxy, proxies: CallerProxies) -> tuple[str, str] | None:
@@ -99,6 +103,8 @@ class Service:
         import asyncio  # here: whoever has no such secret starts without it
 
         host = self._checked(url)
+        if not all(map(_FIELD_VALUE.fullmatch, (headers or {}).values())):
+            raise self.failure("is asked with what no header can carry", "Is there a line end in the token?")
         client = await in_thread(lambda: self._client(url, host))
         import httpx  # loaded by now
 
@@ -177,4 +183,8 @@ class Service:
             cause = cause.__cause__ or cause.__context__
         if cause is not None:
             return self.failure(f"at {host} cannot be verified: {cause.verify_message}")
-        return self.failure(f"at {host} cannot be reached: {str(error) or type(error).__name__}")
+        import httpx
+
+        # Any other error may repeat what was sent, or answered.
+        reason = str(error) if isinstance(error, httpx.ConnectError | httpx.ProxyError) else ""
+        return self.failure(f"at {host} cannot be reached: {reason or type(error).__name__}")
