@@ -10,6 +10,8 @@ import pytest
 from outward.core import SecretUnavailable
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.integration.sources.conftest import World
 
 ITEM = {
@@ -84,3 +86,25 @@ def test_a_program_that_hangs_is_ended(world: World, monkeypatch: pytest.MonkeyP
     world.program("op", "exec sleep 1000")
     with pytest.raises(SecretUnavailable, match="did not answer"):
         world.get('key: {onepassword: "op://dev/github/token"}')
+
+
+def test_a_program_that_prints_without_end_is_ended(world: World) -> None:
+    world.program("op", "exec yes ghp_test")
+    with pytest.raises(SecretUnavailable, match="printed more than") as caught:
+        world.get('key: {onepassword: "op://dev/github/token"}')
+    assert "ghp_test" not in str(caught.value)
+
+
+def test_what_lies_where_outward_was_started_is_not_run(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (planted := tmp_path / "project" / "op").parent.mkdir()
+    planted.write_text("#!/bin/sh\nprintf planted\n")
+    planted.chmod(0o755)
+    monkeypatch.chdir(planted.parent)
+    world.environment["PATH"] = f".:{world.environment['PATH']}"
+    assert world.get("key: {command: [op]}") == "planted", "as by hand"
+    with pytest.raises(SecretUnavailable, match="cannot run op"):
+        world.get('key: {onepassword: "op://dev/github/token"}')
+    world.program("op", "pwd")
+    assert world.get('key: {onepassword: "op://dev/github/token"}') == "/\n"

@@ -109,7 +109,7 @@ def test_what_is_no_http_is_not_repeated(world: World, vault: Vault, said: bytes
         await reader.readuntil(b"\r\n\r\n")
         writer.write(said)
 
-    vault.serve = serve  # type: ignore[method-assign]
+    vault.serve = serve  # type: ignore[assignment, method-assign]
     world.keep(vault, "vault.test")
     with pytest.raises(SecretUnavailable, match="RemoteProtocolError") as caught:
         world.get(KV2)

@@ -19,7 +19,9 @@ async def fetch(spec: SecretSpec, outside: Outside) -> Fetched:
     if not isinstance(argv, tuple) or not argv:
         raise SecretUnavailable(spec.name, "the command is empty")
     hint = "Run the command by hand to see why."
-    value = (await output_of(spec.name, argv, outside.environment, hint=hint)).rstrip(b"\r\n")
+    # As by hand: where Outward was started.
+    output = await output_of(spec.name, argv, outside.environment, hint=hint, directory=None)
+    value = output.rstrip(b"\r\n")
     if not value:
         raise SecretUnavailable(spec.name, f"{argv[0]} printed nothing")
     return Fetched(value)

@@ -7,16 +7,31 @@ from typing import TYPE_CHECKING, Final
 from outward.core import SecretUnavailable
 
 if TYPE_CHECKING:
+    from asyncio import StreamReader
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 TIME_LIMIT: Final = 60.0
 """Seconds; long enough for a person to confirm on a password manager's window."""
+MAX_OUTPUT: Final = 1 << 20
+"""Octets that a program prints; it may be the wrong one, and print without end."""
+ELSEWHERE: Final = "/"
+"""Where programs run that Outward chooses. Where it was started itself, an agent may have put something: what an interpreter
+imports, what a version manager runs instead, what a relative entry of ``PATH`` leads to."""
 
 
-async def output_of(name: str, argv: Sequence[str], environment: Mapping[str, str], *, hint: str) -> bytes:
+async def output_of(
+    name: str,
+    argv: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    hint: str,
+    directory: str | Path | None = ELSEWHERE,
+) -> bytes:
     """What the program prints for the secret ``name``. Its errors are not repeated: some programs print secrets there.
 
-    ``hint`` is what to do if it fails. Raises :class:`SecretUnavailable`.
+    ``hint`` is what to do if it fails; ``directory`` where it runs, ``None`` for where Outward was started. Raises
+    :class:`SecretUnavailable`.
     """
     import asyncio  # here: whoever has no such secret starts without it
 
@@ -27,11 +42,16 @@ async def output_of(name: str, argv: Sequence[str], environment: Mapping[str, st
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
             env=dict(environment),
+            cwd=directory,
         )
     except OSError as error:
-        raise SecretUnavailable(name, f"cannot run {argv[0]}: {error.strerror}") from error
+        raise SecretUnavailable(name, f"cannot run {argv[0]}: {error.strerror}", hint=hint) from error
     try:
-        output, _ = await asyncio.wait_for(process.communicate(), TIME_LIMIT)
+        async with asyncio.timeout(TIME_LIMIT):
+            output = await _all_of(process.stdout)
+            if len(output) > MAX_OUTPUT:
+                raise SecretUnavailable(name, f"{argv[0]} printed more than {MAX_OUTPUT} bytes", hint=hint)
+            await process.wait()
     except TimeoutError:
         raise SecretUnavailable(name, f"{argv[0]} did not answer within {TIME_LIMIT:.0f} s", hint=hint) from None
     finally:
@@ -41,3 +61,14 @@ async def output_of(name: str, argv: Sequence[str], environment: Mapping[str, st
     if process.returncode:
         raise SecretUnavailable(name, f"{argv[0]} failed with status {process.returncode}", hint=hint)
     return output
+
+
+async def _all_of(stream: StreamReader | None) -> bytes:
+    """All of it, or one octet too much."""
+    from asyncio import IncompleteReadError
+
+    assert stream is not None, "it is a pipe"
+    try:
+        return await stream.readexactly(MAX_OUTPUT + 1)
+    except IncompleteReadError as end:
+        return end.partial
