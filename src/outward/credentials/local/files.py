@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from outward.core import HostError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 MAX_SIZE: Final = 8 * 1024 * 1024
@@ -98,15 +98,11 @@ def exclusive(directory: Path) -> Iterator[None]:
         yield
 
 
-@contextlib.asynccontextmanager
-async def turn(directory: Path, name: str) -> AsyncIterator[None]:
-    """Waits until it is our turn with ``name``, of all tasks and processes; for as long as the others take."""
-    with await take_turn(directory, name):
-        yield
-
-
 async def take_turn(directory: Path, name: str) -> contextlib.ExitStack:
-    """The same, for a turn that ends somewhere else: with the stack."""
+    """Waits until it is our turn with ``name``, of all tasks and processes; for as long as the others take.
+
+    The turn ends with the stack.
+    """
     import asyncio
 
     prepare(directory)

@@ -18,7 +18,6 @@ from outward.credentials.sources.threads import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
     from outward.credentials.local.sealed import Key, Opening
@@ -113,15 +112,11 @@ class LocalStore:
         await in_thread(lambda: self._change_index(name, None))
         return True
 
-    def turn(self, name: str) -> AbstractAsyncContextManager[None]:
-        """``async with store.turn(name)``: of all tasks and processes, only one at a time is in there for this name.
+    async def take_turn(self, name: str) -> contextlib.ExitStack:
+        """Of all tasks and processes, only one at a time has its turn with this name, until it closes the stack.
 
         For a value that is read, used up and replaced, such as a refresh token that is good for one use.
         """
-        return files.turn(self._directory, name)
-
-    async def take_turn(self, name: str) -> contextlib.ExitStack:
-        """The same, for a turn that ends somewhere else: with the stack."""
         return await files.take_turn(self._directory, name)
 
     def mark(self) -> object:

@@ -13,17 +13,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
-import os
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from outward.core import HostError, SecretUnavailable
-from outward.credentials.local import files
-from outward.credentials.local.place import secrets_directory
 from outward.credentials.local.store import LocalStore
-from outward.credentials.sources.threads import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -32,8 +27,6 @@ if TYPE_CHECKING:
 
 PATIENCE: Final = 30.0
 """Seconds to wait for another gateway that refreshes the same log-in; an exchange may take 20."""
-PAUSE: Final = 0.05
-"""Seconds between looks whether it is done: a lock that is waited for in a thread could not be given up."""
 
 
 class Rotation:
@@ -45,7 +38,6 @@ class Rotation:
         self._name: Final = name
         self._first: Final = first
         self._store: Final = LocalStore(environment)
-        self._directory: Final = secrets_directory(environment)
         parts = (token_url.encode(), client_id.encode(), first.reveal())
         digest = sha256(b"".join(sha256(part).digest() for part in parts)).hexdigest()[:24]
         self.entry: Final = f"oauth-{(urlsplit(token_url).hostname or '')[:32].replace(':', '-')}-{digest}"
@@ -53,18 +45,15 @@ class Rotation:
     @contextlib.asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:
         """Nobody else on this machine refreshes the log-in meanwhile."""
-        descriptor = await in_thread(self._open)
         try:
             async with asyncio.timeout(PATIENCE):
-                while not _locked(descriptor):  # noqa: ASYNC110 (other processes set no event)
-                    await asyncio.sleep(PAUSE)
+                turn = await self._store.take_turn(self.entry)
         except TimeoutError:
-            os.close(descriptor)
             raise SecretUnavailable(self._name, "another gateway has been refreshing it for too long") from None
-        try:
+        except HostError as error:
+            raise self._not_kept(error) from error
+        with turn:
             yield
-        finally:
-            os.close(descriptor)
 
     async def current(self) -> str:
         """The token to use next, which is in the store by then."""
@@ -74,8 +63,7 @@ class Rotation:
                 kept = self._first.reveal()
                 await self._store.put(self.entry, kept)
         except HostError as error:
-            reason = f"its refresh token could not be kept: {error.message}"
-            raise SecretUnavailable(self._name, reason, hint=error.hint) from error
+            raise self._not_kept(error) from error
         return kept.decode()
 
     async def replace(self, following: bytes) -> None:
@@ -89,20 +77,5 @@ class Rotation:
                 hint=f"Log in again, and give the secret {self._first.name} the new refresh token. {error.hint}".strip(),
             ) from error
 
-    def _open(self) -> int:
-        try:
-            files.prepare(self._directory)
-            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-            return os.open(self._directory / f".{self.entry}.lock", flags, 0o600)
-        except (OSError, HostError) as error:
-            reason = error.strerror if isinstance(error, OSError) else error.message
-            raise SecretUnavailable(self._name, f"its refresh token could not be kept: {reason}") from error
-
-
-def _locked(descriptor: int) -> bool:
-    """Whether the lock is ours now. It ends with the process, however that ends."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+    def _not_kept(self, error: HostError) -> SecretUnavailable:
+        return SecretUnavailable(self._name, f"its refresh token could not be kept: {error.message}", hint=error.hint)

@@ -351,7 +351,7 @@ def test_a_token_that_is_good_for_one_use_is_used_once(store: LocalStore) -> Non
     used: list[bytes | None] = []
 
     async def refresh(*, in_turn: bool) -> None:
-        async with store.turn("captured/claude/token") if in_turn else contextlib.nullcontext():
+        with await store.take_turn("captured/claude/token") if in_turn else contextlib.nullcontext():
             token = await store.get("captured/claude/token")
             used.append(token)
             await store.put("captured/claude/token", b"token-%d" % len(used))
@@ -372,7 +372,7 @@ def test_who_is_killed_in_its_turn_holds_up_nobody(store: LocalStore) -> None:
 import asyncio, sys
 from outward.credentials.local.store import LocalStore
 async def main():
-    async with LocalStore(dict(item.split("=", 1) for item in sys.argv[1:])).turn("token"):
+    with await LocalStore(dict(item.split("=", 1) for item in sys.argv[1:])).take_turn("token"):
         print("mine", flush=True)
         await asyncio.sleep(3600)
 asyncio.run(main())
@@ -382,7 +382,7 @@ asyncio.run(main())
     async def soon() -> bool:
         try:
             async with asyncio.timeout(0.2):
-                async with store.turn("token"):
+                with await store.take_turn("token"):
                     return True
         except TimeoutError:
             return False
