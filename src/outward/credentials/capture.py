@@ -63,6 +63,8 @@ class TokenAnswer:
             return json.dumps(document, separators=(",", ":"), allow_nan=False).encode("ascii")
         except ValueError:
             raise UpstreamError("the answer holds a number that JSON has not") from None
+        except RecursionError:
+            raise UpstreamError("the answer is too deep to be written anew") from None
 
 
 def _json(content_type: str, body: bytes) -> dict[str, Any]:
@@ -89,14 +91,15 @@ def _form(body: bytes) -> dict[str, Any]:
 
 
 def _names_within(value: object) -> Iterator[str]:
-    """The names of all fields of what stands inside; the parser has seen to it that it is not deep."""
-    if isinstance(value, dict):
-        yield from value
-        for inner in value.values():
-            yield from _names_within(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _names_within(inner)
+    """The names of all fields of what stands inside, however deep."""
+    waiting = [value]
+    while waiting:
+        inner = waiting.pop()
+        if isinstance(inner, dict):
+            yield from inner
+            waiting.extend(inner.values())
+        elif isinstance(inner, list):
+            waiting.extend(inner)
 
 
 def _token(field: str, value: object) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import sys
 from urllib.parse import parse_qsl, urlencode
 
 import pytest
@@ -62,6 +63,19 @@ def test_anything_else_is_unreadable_and_nothing_worse(kind, body):
 def test_what_is_no_answer(body):
     with pytest.raises(UpstreamError):
         TokenAnswer("application/json", body, FIELDS).rewritten(NAMES)
+
+
+@pytest.mark.parametrize(("opening", "end"), [("[", "]"), ('{"a": ', "}")])
+def test_however_deep_it_is_it_is_read_or_refused(opening, end):
+    read = set()
+    limit = sys.getrecursionlimit()  # the parser's may be another one
+    for depth in (*range(limit - 250, limit + 2), 2 * limit, 100_000):
+        body = '{"access_token": "t", "a": ' + opening * depth + "1" + end * depth + "}"
+        try:
+            read.add(TokenAnswer("application/json", body.encode(), FIELDS).rewritten(NAMES) != b"")
+        except UpstreamError:
+            read.add(False)
+    assert read == {True, False}, "both were tried"
 
 
 @pytest.mark.parametrize("body", [b"a=1&a=2", b"a", b"a=%", b"a=\xff"])
