@@ -82,7 +82,7 @@ class Captured:
         self._mark, self._loaded = mark, True
 
     def get(self, agent: str, name: str) -> Token | None:
-        """The agent's value of this name, if it has logged in. The same object as long as the value is the same."""
+        """The agent's value of this name, if it has logged in. The same object as long as it and its stand-ins are the same."""
         return self._tokens.get((agent, name))
 
     async def take_turn(self, agent: str) -> ExitStack:
@@ -131,8 +131,8 @@ class Captured:
             raise HostError(
                 f"what is kept as {name!r} of an agent is damaged", hint="outward secret list; outward secret rm"
             )
-        if known is not None and known.secret.reveal() == value:
-            return Token(known.secret, stand_ins)
+        if known is not None and known.secret.reveal() == value and known.stand_ins == stand_ins:
+            return known
         return Token(Secret(name, value), stand_ins)
 
 
