@@ -14,6 +14,15 @@ WHOLE: Final = ""
 """The name of the part that a secret is where the policy names none, among several that a source gives."""
 
 
+def json_object(text: bytes) -> dict[str, Any] | None:
+    """The JSON object that ``text`` is; ``None`` if it is anything else."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return document if isinstance(document, dict) else None
+
+
 def fields_of(document: Mapping[str, Any]) -> dict[str, bytes]:
     """The fields of a JSON object: texts as they are, anything else as JSON."""
     return {
@@ -39,13 +48,13 @@ def part_of(name: str, part: str | None, value: bytes | Mapping[str, bytes]) -> 
 
 
 def _parsed(name: str, part: str, value: bytes) -> Mapping[str, bytes]:
-    try:
-        document = json.loads(value)
-    except (ValueError, RecursionError):
-        document = None
-    if not isinstance(document, dict):
+    document = json_object(value)
+    if document is None:
         raise SecretUnavailable(name, f"the value is no JSON object, so it has no field {part!r}")
-    return fields_of(document)
+    try:
+        return fields_of(document)
+    except UnicodeEncodeError:
+        raise SecretUnavailable(name, "a field of the value holds half a character") from None
 
 
 def _named(name: str, part: str, values: Mapping[str, bytes]) -> bytes:

@@ -157,7 +157,10 @@ def test_parts_of_one_thing_are_fetched_together(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize(
     ("value", "field"),
-    [({"a": b"x"}, None), (b"x", "a"), ({}, None), ({}, "a"), ({"a": b""}, "a"), (b"", None)],
+    [
+        *(({"a": b"x"}, None), (b"x", "a"), ({}, None), ({}, "a"), ({"a": b""}, "a"), (b"", None)),
+        *((b"[" * 100_000, "a"), (b'{"a": "\\ud800"}', "a"), (b'["a"]', "a")),
+    ],
 )
 def test_a_part_that_is_not_there_is_never_the_whole(
     monkeypatch: pytest.MonkeyPatch, value: bytes | dict[str, bytes], field: str | None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import json
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from outward.core import HostError
+from outward.credentials.parts import json_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -92,10 +92,8 @@ class SystemKeyring:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
-        answer: dict[str, Any] = {"trouble": "refused"}
-        if process.returncode == 0:
-            with contextlib.suppress(ValueError):  # the library, or what it loads, printed something of its own
-                answer = json.loads(output)
+        # It is not what was asked for if the library, or what it loads, has printed something of its own.
+        answer = (json_object(output) if process.returncode == 0 else None) or {"trouble": "refused"}
         if trouble := answer.get("trouble"):
             raise _again(_TROUBLE[trouble])
         return answer

@@ -9,12 +9,12 @@ https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlencode, urlsplit
 
 from outward.credentials.kept import Fetched
+from outward.credentials.parts import json_object
 from outward.credentials.sources.http import Answer, Service
 from outward.credentials.sources.programs import output_of
 
@@ -133,11 +133,8 @@ class _KeyVault:
     async def _cli_token(self) -> Fetched:
         argv = ("az", "account", "get-access-token", "--resource", self._resource, "--output", "json")
         hint = "`az login`; or set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET."
-        output = await output_of(self._service.secret, argv, self._outside.environment, hint=hint)
-        try:
-            token = json.loads(output)["accessToken"]
-        except (ValueError, KeyError, TypeError):
-            token = None
+        printed = json_object(await output_of(self._service.secret, argv, self._outside.environment, hint=hint))
+        token = (printed or {}).get("accessToken")
         if not isinstance(token, str) or not token:
             raise self._service.failure("gives no log-in: az printed no token", hint)
         return Fetched(token.encode(), CLI_TOKEN_LIFETIME)

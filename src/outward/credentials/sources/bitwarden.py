@@ -7,12 +7,11 @@ https://bitwarden.com/help/cli/#get, https://bitwarden.com/help/secrets-manager-
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from outward.core import SecretUnavailable
 from outward.credentials.kept import Fetched
-from outward.credentials.parts import WHOLE, fields_of
+from outward.credentials.parts import WHOLE, fields_of, json_object
 from outward.credentials.sources.programs import output_of
 
 if TYPE_CHECKING:
@@ -29,23 +28,15 @@ async def fetch(spec: SecretSpec, outside: Outside) -> Fetched:
     else:
         argv = ("bws", "secret", "get", settings["secret"], "--output", "json")
         hint = "Set BWS_ACCESS_TOKEN where you start outward; `bws secret get` with the same id tells what is wrong."
-    document = _parsed(spec, argv[0], await output_of(spec.name, argv, outside.environment, hint=hint))
+    document = json_object(await output_of(spec.name, argv, outside.environment, hint=hint))
+    if document is None:
+        raise SecretUnavailable(spec.name, f"{argv[0]} printed something that is not JSON")
     if "item" in settings:
         return Fetched(_fields(document))
     value = document.get("value")
     if not isinstance(value, str):
         raise SecretUnavailable(spec.name, "bws printed no secret")
     return Fetched(value.encode())
-
-
-def _parsed(spec: SecretSpec, program: str, output: bytes) -> dict[str, Any]:
-    try:
-        document = json.loads(output)
-    except (ValueError, RecursionError):
-        document = None
-    if not isinstance(document, dict):
-        raise SecretUnavailable(spec.name, f"{program} printed something that is not JSON")
-    return document
 
 
 def _fields(item: dict[str, Any]) -> dict[str, bytes]:

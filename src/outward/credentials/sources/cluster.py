@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from outward.core import SecretUnavailable
+from outward.credentials.parts import json_object
 from outward.credentials.sources.programs import output_of
 from outward.credentials.sources.threads import in_thread
 
@@ -167,10 +168,7 @@ class _Kubeconfig:
             {**environment, **extra, "KUBERNETES_EXEC_INFO": json.dumps(info)},
             hint="`kubectl auth whoami` runs the same program and tells what is wrong.",
         )
-        try:
-            status = json.loads(output)["status"]
-        except (ValueError, KeyError, TypeError):
-            status = None
+        status = (json_object(output) or {}).get("status")
         if not isinstance(status, dict):
             raise self._failure(f"{program} printed no credential")
         return status

@@ -7,12 +7,12 @@ https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.service
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from outward.core import Secret, SecretUnavailable
 from outward.credentials.kept import Fetched
+from outward.credentials.parts import json_object
 from outward.credentials.sources import assertion, tokens
 from outward.credentials.sources.http import Service
 
@@ -78,12 +78,9 @@ async def _granted(service: Service, key: Secret, scopes: list[str], lifetime: f
 
 def _account(name: str, key: Secret) -> dict[str, str]:
     """The fields of a service account's key file. Where to send it is not taken from there."""
-    try:
-        content = json.loads(key.reveal())
-    except (ValueError, RecursionError):
-        content = None
+    content = json_object(key.reveal())
     fields = ("client_email", "private_key", "private_key_id")
-    if not isinstance(content, dict) or not all(isinstance(content.get(field), str) for field in fields):
+    if content is None or not all(isinstance(content.get(field), str) for field in fields):
         raise SecretUnavailable(
             name,
             f"the secret {key.name} is not the key of a service account",
