@@ -23,10 +23,27 @@ def told(what, *arguments):
         return "yes"
     except OSError:
         return "no"
+def answer(address):
+    with socket.create_connection((address, 80), 20) as sock:
+        sock.sendall(b"GET / HTTP/1.1\\r\\nHost: evil.test\\r\\n\\r\\n")
+        return sock.recv(12).decode()
+def datagram(family, address):
+    with socket.socket(family, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(20)
+        sock.connect((address, 443))
+        sock.send(b"x")
+        try:
+            return sock.recv(1)
+        except OSError as error:
+            return error.strerror
+def own(family, address):
+    with socket.create_server((address, 80), family=family):
+        return told(lambda s: s.connect((address, 80)), family, socket.SOCK_STREAM)
 print(os.uname().nodename, os.getuid(), os.environ["HTTPS_PROXY"])
 print(told(lambda s: s.connect(("10.0.2.2", 3128)), socket.AF_INET, socket.SOCK_STREAM))
-print(told(lambda s: (s.connect(("192.0.2.1", 443)), s.send(b"x"), s.recv(1)), socket.AF_INET, socket.SOCK_DGRAM))
 print(told(lambda s: s.connect((2, 3128)), 40, socket.SOCK_STREAM))
+print(answer("192.0.2.1"), datagram(socket.AF_INET, "192.0.2.1"), own(socket.AF_INET, "127.0.0.1"))
+print(answer("2001:db8::1"), datagram(socket.AF_INET6, "2001:db8::1"), own(socket.AF_INET6, "::1"))
 print(repr(open(".env").read()), os.path.exists("/proc/1/root/guest"))
 open("made", "w").write("by the machine")
 raise SystemExit(7)
@@ -47,7 +64,8 @@ def test_a_machine_sees_the_view_and_reaches_the_gateway_alone(caller):
         "outward 1000 http://10.0.2.2:3128",
         "yes",
         "no",
-        "no",
+        "HTTP/1.1 403 Connection refused yes",
+        "HTTP/1.1 403 Connection refused yes",
         "'' False",
     ], done.stderr
     assert done.returncode == 7

@@ -58,6 +58,14 @@ def nested(kind: int, *attributes: bytes) -> bytes:
     return attribute(kind | _NESTED, b"".join(attributes))
 
 
+def encoded(messages: Sequence[Message], first: int = 0) -> bytes:
+    """``messages`` as one datagram, numbered from ``first`` on."""
+    return b"".join(
+        _HEADER.pack(_HEADER.size + len(each.payload), each.kind, each.flags | REQUEST, number, 0) + each.payload
+        for number, each in enumerate(messages, first)
+    )
+
+
 class Netlink:
     """A netlink socket of one protocol. A context manager. Raises :class:`OSError` where the kernel lacks the protocol."""
 
@@ -79,13 +87,7 @@ class Netlink:
         refused, and with ``EPROTO`` where one was not answered at all.
         """
         first, self._asked = self._asked, self._asked + len(messages)
-        self._socket.send(
-            b"".join(
-                _HEADER.pack(_HEADER.size + len(each.payload), each.kind, each.flags | REQUEST, first + number, 0)
-                + each.payload
-                for number, each in enumerate(messages)
-            )
-        )
+        self._socket.send(encoded(messages, first))
         waiting = {number for number, each in enumerate(messages) if each.flags & ACKNOWLEDGE}
         while waiting:
             try:

@@ -1,27 +1,18 @@
 from __future__ import annotations
 
 import lzma
+import socket
 import subprocess
 
 import pytest
 
-from outward.backends.microvm import guest, image, qemu, view
+from outward.backends.microvm import guest, image, qemu, routing, view
 from outward.backends.microvm.qemu import Descriptors, Machine
+from outward.backends.microvm.sandbox import MachineSandbox
 from outward.core import HostError, Limits
+from outward.isolation import operations
 from outward.isolation.launch import Launch
-from outward.isolation.operations import (
-    Absent,
-    Bind,
-    Device,
-    Directory,
-    File,
-    Fresh,
-    Hide,
-    Kernel,
-    Layered,
-    Seal,
-    Symlink,
-)
+from outward.isolation.operations import Bind, Device, Directory, File, Fresh, Hide, Kernel, Seal, Symlink
 
 DESCRIPTORS = Descriptors(kernel=11, initrd=12, control=13, out=14, err=15)
 MACHINE = Machine(memory=512, processors=2, kvm=False, khz=2_000_000)
@@ -52,7 +43,7 @@ class TestQemu:
             "-monitor none",
             "-sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
             "-fsdev local,id=view,path=/guest,security_model=none",
-            "-netdev user,id=cage,ipv6=off",
+            "-netdev user,id=cage,ipv4=on,ipv6=on",
             "-kernel /proc/self/fd/11 -initrd /proc/self/fd/12",
             "-m 512 -smp 2",
         ],
@@ -100,7 +91,7 @@ class TestPlan:
         assert "--nproc" not in self.plan()
 
     def test_directories_in_memory_are_the_machine_s_own(self):
-        assert "mount -t tmpfs -o nosuid,nodev,mode=1777,size=4096 fresh /new/tmp" in self.plan(
+        assert "mount -t tmpfs -o nosuid,nodev,uid=1000,gid=1000,mode=1777,size=4096 fresh /new/tmp" in self.plan(
             Fresh("/tmp", "1777", 4096)
         )
 
@@ -145,8 +136,8 @@ class TestView:
         assert b"127.0.0.1" in content["/etc/resolv.conf"]
 
     def test_layers_stay_what_they_are(self):
-        assert Layered("/w") in self.around(Layered("/w"))
-        assert Absent("/w/.env") in self.around(Absent("/w/.env"))
+        assert operations.Layered("/w") in self.around(operations.Layered("/w"))
+        assert operations.Absent("/w/.env") in self.around(operations.Absent("/w/.env"))
 
     def test_an_operation_that_it_does_not_know_is_an_error(self):
         with pytest.raises(TypeError):
@@ -171,3 +162,53 @@ class TestImage:
 
 def test_the_first_process_is_a_shell_script():
     assert subprocess.run(["sh", "-n"], input=guest.INIT, text=True).returncode == 0
+
+
+class Said:
+    """QEMU, whose end is here, and a machine that said something."""
+
+    def __init__(self, said: bytes, status: int = 0) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            theirs.send(said)
+        self.status = status
+        self.sandbox = MachineSandbox(self, ours, self)  # type: ignore[arg-type]
+
+    def wait(self) -> int:
+        return self.status
+
+    def finish(self) -> None:
+        pass
+
+
+class TestEnd:
+    def test_the_status_is_what_the_machine_said(self):
+        assert Said(b"started\nended 7\n").sandbox.wait() == 7
+
+    def test_a_machine_that_was_killed_has_said_nothing(self):
+        assert Said(b"started\n", 137).sandbox.wait() == 137
+        assert Said(b"started\n").sandbox.wait() == 125
+        assert Said(b"", 1).sandbox.wait() is None
+
+    @pytest.mark.parametrize(
+        "said", [b"ended x\n", b"ended -1\n", b"ended \n", b"ended", b"failed \xff\n", b"\n" * 9000]
+    )
+    def test_whoever_has_taken_it_over_may_say_anything(self, said):
+        assert Said(b"started\n" + said, 9).sandbox.wait() == 9
+
+    def test_a_machine_that_could_not_begin_says_why(self):
+        with pytest.raises(HostError, match="9p") as failure:
+            Said(b"failed view\n").sandbox.wait()
+        assert "outward image kernel" in failure.value.hint
+
+
+class TestRouting:
+    def test_the_lengths_are_filled_in(self):
+        program = routing.program()
+        assert program.startswith(b"\x7fELF")
+        at = program.index(b"\xba") + 1
+        assert len(program) == 120 + 92 + int.from_bytes(program[at : at + 4], "little")
+
+    def test_it_comes_with_each_start(self):
+        names = {entry.path: entry.mode & 0o111 for entry in guest.files("plan")}
+        assert names == {"init": 0o111, "routing": 0o111, "plan": 0}

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from outward.backends import bubblewrap
 from outward.backends.memory import memory_file
 from outward.backends.microvm import guest, image, qemu
-from outward.backends.microvm.cpio import archive, file
+from outward.backends.microvm.cpio import archive
 from outward.backends.microvm.sandbox import MachineSandbox
 from outward.backends.microvm.view import KVM, around
 from outward.backends.protocol import Capabilities, Spec
@@ -120,7 +120,7 @@ class MicroVM:
             stack.callback(os.close, null)
             stdin, out, err = relays.streams
             plan = guest.plan(launch, self._limits, _terminal_size(stdin) if launch.terminal else (0, 0))
-            initrd = memory_file(self._image.initrd.read_bytes() + archive([file("plan", plan.encode())]), stack)
+            initrd = memory_file(self._image.initrd.read_bytes() + archive(guest.files(plan)), stack)
             kernel = os.open(self._image.kernel, os.O_RDONLY | os.O_CLOEXEC)
             stack.callback(os.close, kernel)
             handed = stack.enter_context(ExitStack())

@@ -1,7 +1,8 @@
 """What runs in the machine before the command: a shell of busybox as its first process.
 
-It loads the drivers, mounts the view and what the kernel has to give, sets the address, starts the command as the agent, passes
-signals on, and says how it ended. All that differs from one session to the next is in ``/plan``, a script that it reads.
+It loads the drivers, mounts the view and what the kernel has to give, sets the addresses and the routes, starts the command as
+the agent, passes signals on, and says how it ended. All that differs from one session to the next is in ``/plan``, a script that
+it reads. Where it cannot go on, it says so and switches the machine off.
 """
 
 from __future__ import annotations
@@ -10,12 +11,15 @@ import posixpath
 import shlex
 from typing import TYPE_CHECKING, Final
 
+from outward.backends.microvm import routing
+from outward.backends.microvm.cpio import file
 from outward.isolation.operations import Bind, Directory, File, Fresh, Hide, Symlink
 from outward.isolation.system import HOSTNAME, UID
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from outward.backends.microvm.cpio import Entry
     from outward.core import Limits
     from outward.isolation.launch import Launch
     from outward.isolation.operations import Operation
@@ -23,7 +27,14 @@ if TYPE_CHECKING:
 GATEWAY: Final = "10.0.2.2"
 """QEMU's name for the loopback of where it runs: the cage."""
 RESOLVER: Final = "10.0.2.3"
-ADDRESS: Final = "10.0.2.15/24"
+ADDRESSES: Final = {"-4": ("10.0.2.15/24", GATEWAY), "-6": ("fec0::15/64", "fec0::2")}
+"""Of the machine, and of QEMU's routers."""
+
+FAILURES: Final = {
+    # What the machine says when it cannot go on, and what that means.
+    "view": "its kernel could not mount the view by 9p",
+    "routes": "its kernel took no routing rules",
+}
 
 APPLETS: Final = (
     "cat", "chmod", "chown", "chroot", "cp", "grep", "hostname", "insmod", "ip", "kill", "ln", "mkdir", "mkfifo", "mknod",
@@ -36,6 +47,11 @@ MODULES: Final = (
     "netfs", "fscache", "9pnet", "9pnet_virtio", "9p",
 )  # fmt: skip
 
+_NETWORK: Final = "\n".join(
+    f"ip {family} addr add {address} dev eth0; ip {family} route add default via {router}"
+    for family, (address, router) in ADDRESSES.items()
+)
+
 INIT: Final = f"""#!/bin/sh
 export PATH=/bin
 mount -t proc proc /proc
@@ -43,11 +59,12 @@ mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
 for module in {" ".join(MODULES)}; do [ -e /modules/$module.ko ] && insmod /modules/$module.ko; done
 . /plan
+failed() {{ echo "failed $1" >&3; poweroff -f; }}
 
 for port in /sys/class/virtio-ports/*; do [ -e $port/name ] && ln -s /dev/${{port##*/}} /ports/$(cat $port/name); done
 exec 3<>/ports/control
 
-mount -t 9p -o trans=virtio,version=9p2000.L,msize=512000,cache=mmap view /view || {{ echo "failed 9p" >&3; poweroff -f; }}
+mount -t 9p -o trans=virtio,version=9p2000.L,msize=512000,cache=mmap view /view || failed view
 mount --bind /view /new
 mount -t tmpfs -o nosuid,mode=0755 dev /new/dev
 mkdir -m 1777 /new/dev/shm
@@ -68,10 +85,12 @@ mounts
 
 hostname {HOSTNAME}
 echo 0 >/proc/sys/net/ipv4/ip_unprivileged_port_start
+echo 0 >/proc/sys/net/ipv6/conf/eth0/accept_dad  # nobody else is there to have the address
+echo 0 >/proc/sys/net/ipv6/conf/eth0/accept_ra
 ip link set lo up
-ip addr add {ADDRESS} dev eth0
 ip link set eth0 up
-ip route add default via {GATEWAY}
+{_NETWORK}
+/routing || failed routes
 
 if [ "$terminal" ]; then
   stty $terminal <&4
@@ -98,6 +117,13 @@ sync
 echo "ended $status" >&3
 poweroff -f
 """
+
+
+def files(plan: str) -> Iterator[Entry]:
+    """What a machine starts with besides busybox and drivers. They come with each start: older kernels stay good."""
+    yield file("init", INIT.encode(), 0o755)
+    yield file("routing", routing.program(), 0o755)
+    yield file("plan", plan.encode())
 
 
 def plan(launch: Launch, limits: Limits, size: tuple[int, int]) -> str:
@@ -147,7 +173,8 @@ def _mounts(operations: Iterable[Operation]) -> Iterator[str]:
             fresh.append(operation.path)
             size = "" if operation.size is None else f",size={operation.size}"
             path = shlex.quote(f"/new{operation.path}")
-            yield f"mount -t tmpfs -o nosuid,nodev,mode={operation.mode}{size} fresh {path}"
+            owner = f"uid={UID},gid={UID}"
+            yield f"mount -t tmpfs -o nosuid,nodev,{owner},mode={operation.mode}{size} fresh {path}"
             continue
         target = operation.target if isinstance(operation, Bind) else getattr(operation, "path", "")
         if not _lies_in(target, fresh) or _lies_in(target, shown):
@@ -159,7 +186,7 @@ def _mounts(operations: Iterable[Operation]) -> Iterator[str]:
             yield f"mkdir -p {parent}; if [ -d {there} ]; then mkdir -p {here}; else touch {here}; fi"
             yield f"mount --bind {there} {here}"
         elif isinstance(operation, Directory):
-            yield f"mkdir -p -m {operation.mode} {here}"
+            yield f"mkdir -p -m {operation.mode} {here}; chown {UID}:{UID} {here}"
         elif isinstance(operation, Symlink):
             yield f"mkdir -p {parent}; ln -s {shlex.quote(operation.target)} {here}"
         elif isinstance(operation, File):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from outward.backends.microvm.cpio import Entry, archive, directory, file, link
-from outward.backends.microvm.guest import APPLETS, INIT, MODULES
+from outward.backends.microvm.guest import APPLETS, MODULES
 from outward.core import HostError
 from outward.isolation import programs
 
@@ -131,4 +131,3 @@ def _entries(root: Path) -> Iterator[Entry]:
     for name in MODULES:
         if name in drivers:
             yield file(f"modules/{name}.ko", drivers[name].read_bytes())
-    yield file("init", INIT.encode(), 0o755)

@@ -53,7 +53,7 @@ def argv(path: str, machine: Machine, descriptors: Descriptors, *, terminal: boo
         *("-append", _append(machine)),
         *("-fsdev", f"local,id=view,path={ROOT},security_model=none,multidevs=remap"),
         *("-device", "virtio-9p-device,fsdev=view,mount_tag=view"),
-        *("-netdev", "user,id=cage,ipv6=off", "-device", "virtio-net-device,netdev=cage"),
+        *("-netdev", "user,id=cage,ipv4=on,ipv6=on", "-device", "virtio-net-device,netdev=cage"),
         *("-device", "virtio-serial-device"),
         *("-chardev", f"socket,id=control,fd={control}", "-device", "virtserialport,chardev=control,name=control"),
         *(_terminal() if terminal else _streams(out, err)),

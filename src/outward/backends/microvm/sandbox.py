@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
+
+from outward.backends.microvm.guest import FAILURES
+from outward.core import HostError
 
 if TYPE_CHECKING:
     import socket
@@ -12,10 +16,16 @@ if TYPE_CHECKING:
     from outward.backends.relays import Relays
     from outward.cage import Sockets
 
+_ANEW: Final = "Make the kernel anew: outward image kernel."
+_MOST: Final = 4096
+"""Octets that are listened to: what the machine says takes less than a hundred, and whoever has taken it over may say more."""
+_ENDED: Final = re.compile(rb"^ended (\d{1,3})$", re.MULTILINE)
+_FAILED: Final = re.compile(rb"^failed ([a-z]+)$", re.MULTILINE)
+
 
 class MachineSandbox:
     """``outer`` is QEMU in the process sandbox. Over ``control`` the machine says what has become of the command, a line each
-    (``started``, ``ended STATUS``), and takes signals, a number a line."""
+    (``started``, ``failed WHAT``, ``ended STATUS``), and takes signals, a number a line."""
 
     def __init__(self, outer: Sandbox, control: socket.socket, relays: Relays) -> None:
         self._outer: Final = outer
@@ -52,16 +62,18 @@ class MachineSandbox:
         self._outer.kill()
 
     def wait(self) -> int | None:
-        """What the machine said; one that was killed said nothing."""
+        """What the machine said; one that was killed said nothing. Raises :class:`HostError` where it could not begin."""
         outer = self._outer.wait()
         self._listen()
         self._relays.finish()
-        for line in self._said.split(b"\n"):
-            if line.startswith(b"ended "):
-                return int(line.removeprefix(b"ended "))
+        if ended := _ENDED.search(self._said):
+            return min(int(ended[1]), 255)
+        failed = _FAILED.search(self._said)
+        if failed and (what := FAILURES.get(failed[1].decode())):
+            raise HostError(f"the machine did not start: {what}", hint=_ANEW)
         return (outer or 125) if b"started\n" in self._said else None
 
     def _listen(self) -> None:
         with suppress(OSError):  # nothing yet, or the end
-            while chunk := self._control.recv(4096):
+            while len(self._said) < _MOST and (chunk := self._control.recv(_MOST - len(self._said))):
                 self._said += chunk
