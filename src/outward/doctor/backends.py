@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from outward.backends.microvm import accelerated
 from outward.doctor.finding import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
 
     from outward.doctor.trial import Trials
 
@@ -24,7 +26,13 @@ def try_backends(names: Iterable[str], trials: Trials, watch: Callable[[str], No
         watch(name)
         trial = trials.run(_NOTHING_ALLOWED, ["true"], backend=name, seconds=PATIENCE)
         if trial.status == 0:
-            yield Finding(name, good=True, found="works")
+            yield Finding(name, good=True, found=f"works{_how(name, trials.state)}")
         else:
             found, remedy = trial.complaint
             yield Finding(name, False, found, remedy or _OTHERWISE.format(name=name))
+
+
+def _how(name: str, state: Path) -> str:
+    """What has just been found out on the way."""
+    known = accelerated(state) if name == "microvm" else None
+    return "" if known is None else f", {known}"

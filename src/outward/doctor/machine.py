@@ -79,7 +79,7 @@ def _overlay() -> Finding:
 
 
 def _virtualization() -> Finding:
-    """Opening it says that we may; whether guests start only a guest can tell."""
+    """Opening it says that we may; whether guests start only a guest can tell: see the backend microvm's finding."""
     name = "KVM"
     slow = "Without it virtual machines are emulated, many times slower."
     if not _KVM.exists():
@@ -96,4 +96,5 @@ def _virtualization() -> Finding:
         return Finding(name, False, f"{_KVM} does not answer: {error.strerror}", slow)
     finally:
         os.close(descriptor)
-    return Finding(name, True, f"{_KVM} opens (version {version})")
+    found = f"{_KVM} opens (version {version}); whether machines start with it, the backend microvm finds out"
+    return Finding(name, True, found)

@@ -42,7 +42,7 @@ class Trials:
     def __init__(self, outward: Sequence[str], environment: Mapping[str, str], state: Path, directory: Path) -> None:
         self._outward: Final = (*outward,)
         self._environment: Final = {**environment, "OUTWARD_HOME": str(state)}
-        self._state: Final = state
+        self.state: Final = state
         self._policy: Final = directory / "policy.yaml"
         self.workspace: Final = directory / "workspace"
         self.workspace.mkdir(exist_ok=True)
@@ -67,7 +67,7 @@ class Trials:
         except subprocess.TimeoutExpired:  # the sandbox ends with the process that was just killed
             return Trial(None, f"no end within {seconds:g} seconds")
         finally:
-            home = home_of(self._state, AGENT, str(self.workspace))
+            home = home_of(self.state, AGENT, str(self.workspace))
             with suppress(OSError):
                 shutil.rmtree(home)
                 home.parent.rmdir()

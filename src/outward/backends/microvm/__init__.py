@@ -4,6 +4,6 @@ The machine has a kernel of its own, mounts the view by 9p, and reaches the netw
 cage. Whoever breaks out of it is where a command of the bubblewrap backend is.
 """
 
-from outward.backends.microvm.backend import find
+from outward.backends.microvm.backend import accelerated, find
 
-__all__ = ["find"]
+__all__ = ["accelerated", "find"]

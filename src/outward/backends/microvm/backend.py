@@ -7,7 +7,7 @@ import os
 import select
 import socket
 import termios
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from math import ceil
 from pathlib import Path
@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Final
 from outward.backends import bubblewrap
 from outward.backends.memory import memory_file
 from outward.backends.microvm import guest, image, qemu
+from outward.backends.microvm.acceleration import Memory
 from outward.backends.microvm.cpio import archive
 from outward.backends.microvm.sandbox import MachineSandbox
-from outward.backends.microvm.view import KVM, around
+from outward.backends.microvm.view import around
 from outward.backends.protocol import Capabilities, Spec
 from outward.backends.relays import Relays
 from outward.core import HostError, Shortfall
@@ -28,6 +29,7 @@ from outward.isolation.launch import Launch
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from outward.backends.microvm.acceleration import Acceleration
     from outward.backends.microvm.image import Image
     from outward.backends.protocol import Place
     from outward.core import Limits
@@ -46,8 +48,8 @@ _TOO_SMALL: Final = Shortfall("memory", f"a machine has at least {_LEAST} MiB", 
 _OVERHEAD: Final = 256 * _MIB
 """Octets that QEMU itself may need."""
 _PROCESSORS: Final = 4
-_PROBE_TIME: Final = 20.0
-"""Seconds in which a machine has to have run nothing. Where /dev/kvm can be opened it may hang all the same."""
+_PROBE_TIME: Final = {True: 10.0, False: 60.0}
+"""Seconds in which a machine, with KVM and without, has to have run nothing. With it one second is much."""
 
 
 def find(place: Place) -> MicroVM:
@@ -61,6 +63,12 @@ def find(place: Place) -> MicroVM:
     return MicroVM(path, image.find(place.state), place)
 
 
+def accelerated(state: Path) -> Acceleration | None:
+    """How machines run here, as far as that is known without starting one."""
+    path = programs.installed(QEMU)
+    return None if path is None else Memory(state, path).known()
+
+
 class MicroVM:
     """QEMU in the process sandbox."""
 
@@ -71,7 +79,7 @@ class MicroVM:
         self._path: Final = path
         self._image: Final = kernel
         self._limits: Final = place.limits
-        self._memory: Final = place.state / "machine" / "kvm"
+        self._memory: Final = Memory(place.state, path)
         self._outer: Final = bubblewrap.find(place._replace(limits=_of_qemu(place.limits)))
 
     @property
@@ -84,13 +92,13 @@ class MicroVM:
     def probe(self) -> Capabilities:
         """See :class:`~outward.backends.protocol.Backend`."""
         self._outer.probe()
-        kvm = self._works(kvm=True)
-        if not kvm and not self._works(kvm=False):
+        acceleration = self._acceleration()
+        if obstacle := self._obstacle(kvm=acceleration.kvm):
             raise HostError(
-                "QEMU starts no machine here in time",
+                f"QEMU starts no machine here: {obstacle}",
                 hint="Make the kernel anew (outward image kernel), and look at what QEMU says above.",
             )
-        return Capabilities(self._path, ("KVM" if kvm else "without KVM: translated, some ten times slower",))
+        return Capabilities(self._path, (str(acceleration),))
 
     def system(self, empties: Empties, home: str) -> Iterable[Operation]:
         """All that the host has."""
@@ -100,13 +108,18 @@ class MicroVM:
         """The machine, and what is around it."""
         memory, processors = self._size()
         yield f"{'machine':<11}{self._path}, {memory} MiB, {processors} processors, kernel {self._image.kernel}"
+        known = self._memory.known()
+        yield f"{'processor':<11}{known or 'with KVM if a machine that is tried first ends in time, else translated'}"
         yield f"{'seccomp':<11}default, around QEMU; {launch.seccomp} does not apply in the machine"
 
     @contextmanager
     def launch(self, spec: Spec) -> Iterator[MachineSandbox]:
         """See :class:`~outward.backends.protocol.Backend`."""
-        with self._start(spec, kvm=self._has_kvm()) as sandbox:
+        with self._start(spec, kvm=self._acceleration().kvm) as sandbox:
             yield sandbox
+
+    def _acceleration(self) -> Acceleration:
+        return self._memory.ask(lambda: self._obstacle(kvm=True))
 
     @contextmanager
     def _start(self, spec: Spec, *, kvm: bool) -> Iterator[MachineSandbox]:
@@ -150,34 +163,19 @@ class MicroVM:
         wanted = _PROCESSORS if self._limits.cpus is None else ceil(self._limits.cpus)
         return memory, max(1, min(available, wanted))
 
-    def _has_kvm(self) -> bool:
-        """Whether KVM worked when it was tried with this kernel of the host's."""
-        host = os.uname().release
-        with suppress(OSError, ValueError):  # nothing is kept yet, or nothing that can be read
-            known, answer = self._memory.read_text().split("\n")
-            if known == host:
-                return answer == "yes"
-        kvm = self._works(kvm=True)
-        draft = self._memory.with_name(f".{self._memory.name}.{os.getpid()}")
-        try:
-            draft.write_text(f"{host}\n{'yes' if kvm else 'no'}")
-            draft.replace(self._memory)
-        except OSError as error:
-            raise HostError(f"cannot write {self._memory}: {error.strerror}") from error
-        return kvm
-
-    def _works(self, *, kvm: bool) -> bool:
-        """Runs a machine that does nothing. Whatever is not over in time does not work."""
-        if kvm and not os.access(KVM, os.R_OK | os.W_OK):
-            return False
+    def _obstacle(self, *, kvm: bool) -> str:
+        """Runs a machine that does nothing: what went wrong, if anything did."""
         operations = tuple(system.shown())
         launch = Launch(("/bin/true",), operations, {}, "/", terminal=False)
+        patience = _PROBE_TIME[kvm]
         with Path(os.devnull).open("r+b") as null:
             spec = Spec(launch, "probe", (null.fileno(),) * 3)
             with self._start(spec, kvm=kvm) as trial:
                 poll = select.poll()
                 poll.register(trial.fileno(), select.POLLIN)
-                return bool(poll.poll(_PROBE_TIME * 1000)) and trial.wait() == 0
+                if not poll.poll(patience * 1000):
+                    return f"a machine did not end within {patience:g} seconds"
+                return "" if trial.wait() == 0 else "QEMU ended before the machine did"
 
 
 def _of_qemu(limits: Limits) -> Limits:

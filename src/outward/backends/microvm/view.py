@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from outward.backends.microvm.acceleration import KVM
 from outward.backends.microvm.guest import RESOLVER, to_gateway
 from outward.isolation import system
 from outward.isolation.operations import (
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from outward.isolation.operations import Operation
 
 ROOT: Final = "/guest"
-KVM: Final = "/dev/kvm"
 _EMPTY: Final = ("/dev", "/proc", "/sys")
 
 
