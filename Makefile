@@ -40,7 +40,7 @@ test: check clients  ## all of the above, and every test that this machine can r
 	$(BIN)/pytest -n 3 --dist worksteal  # on two processors: a third of them waits for something
 
 test-backends: setup clients  ## what holds in every backend: needs root, and installs docker and podman
-	scripts/system-packages docker.io podman runc uidmap curl nftables
+	scripts/system-packages docker.io podman runc uidmap rootlesskit curl nftables
 	id 61234 >/dev/null 2>&1 || { groupadd --gid 61234 outward-test && \
 	  useradd --uid 61234 --gid 61234 --no-create-home --shell /usr/sbin/nologin outward-test && \
 	  usermod --add-subuids 1000000-1065535 --add-subgids 1000000-1065535 outward-test; }

@@ -21,17 +21,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 import trustme
 
-from outward.backends import BACKENDS
 from tests.clients.site import Reply, Site
+from tests.conftest import SOMEBODY
 from tests.support.caller import new_caller
 from tests.system.conftest import Attacked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 SECRET = "sk-ant-test-0123456789-REAL-VALUE"
 CREDENTIAL = f"Bearer {SECRET}"
 BANNER = b"SSH-2.0-stand-in\r\n"
+
+DAEMON_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 POLICY = """\
 version: 1
@@ -58,13 +60,12 @@ class Kind(NamedTuple):
     own_kernel: bool = False
 
 
-ENGINES = ("docker", "podman")
-
 KINDS = {
     # One line a backend and a kind of caller.
     "bubblewrap": Kind("bubblewrap", unprivileged=False, needs=("bubblewrap",)),
     "bubblewrap-user": Kind("bubblewrap", unprivileged=True, needs=("bubblewrap",)),
     "docker": Kind("docker", unprivileged=False, needs=("root", "dockerd")),
+    "docker-user": Kind("docker", unprivileged=True, needs=("root", "dockerd", "rootlesskit", "sub-users")),
     "podman": Kind("podman", unprivileged=False, needs=("root", "podman")),
     "podman-user": Kind("podman", unprivileged=True, needs=("root", "podman", "sub-users")),
     "gvisor": Kind("gvisor", unprivileged=False, needs=("runsc",), own_kernel=True),
@@ -74,15 +75,21 @@ KINDS = {
     ),
 }
 
+CONTAINERS = [name for name, kind in KINDS.items() if kind.backend in {"docker", "podman"}]
+
 
 @dataclass
 class Box(Attacked):
     """Somebody with a policy, in one backend."""
 
-    kind: Kind | None = None
+    name: str = ""
+
+    @property
+    def kind(self) -> Kind:
+        return KINDS[self.name]
 
     def argv(self, *arguments: str) -> list[str]:
-        if arguments[0] == "run" and self.kind is not None:
+        if arguments[0] == "run":
             policy = str(self.home / "policy.yaml")
             chosen = ("--backend", self.kind.backend, *self.kind.options, "--policy", policy)
             arguments = ("run", *chosen, *arguments[1:])
@@ -90,7 +97,6 @@ class Box(Attacked):
 
     def engine(self, *arguments: str) -> str:
         """What docker or podman answers to this caller."""
-        assert self.kind is not None
         user = [] if self.uid is None else super().argv()[:4]
         argv = [*user, self.kind.backend, *arguments]
         done = subprocess.run(argv, capture_output=True, text=True, timeout=60, env=self.env(), cwd="/")
@@ -142,16 +148,37 @@ def authority() -> trustme.CA:
 @pytest.fixture(scope="session")
 def daemon() -> Iterator[str]:
     """A docker daemon of the tests' own: where it listens."""
+    with docker_daemon() as host:
+        yield host
+
+
+@pytest.fixture(scope="session")
+def daemon_without_root() -> Iterator[str]:
+    """One that belongs to an unprivileged user."""
+    kit = ("rootlesskit", "--net=host", "--copy-up=/etc", "--copy-up=/run", "--propagation=rslave")
+    drop = ("setpriv", f"--reuid={SOMEBODY}", f"--regid={SOMEBODY}", "--init-groups")
+    fresh = ("sh", "-c", 'rm -f /run/docker /run/containerd; exec "$@"', "sh")  # they lead to those of root's
+    with docker_daemon((*drop, *kit, *fresh), ("--rootless",), SOMEBODY) as host:
+        yield host
+
+
+@contextmanager
+def docker_daemon(before: Sequence[str] = (), options: Sequence[str] = (), owner: int = 0) -> Iterator[str]:
+    """A daemon that something starts, and that ends with the context."""
     root = Path(tempfile.mkdtemp(prefix="outward-dockerd-"))
+    os.chown(root, owner, owner)
     host = f"unix://{root}/docker.sock"
     log = (root / "log").open("w")
     process = subprocess.Popen(
         [
-            *("dockerd", f"--data-root={root}/data", f"--exec-root={root}/exec", f"--pidfile={root}/pid"),
+            *(*before, "dockerd", *options),
+            *(f"--data-root={root}/data", f"--exec-root={root}/exec", f"--pidfile={root}/pid"),
             *(f"--host={host}", "--iptables=false", "--bridge=none"),
         ],
         stdout=log,
         stderr=log,
+        cwd="/",
+        env={"PATH": DAEMON_PATH, "HOME": str(root), "XDG_RUNTIME_DIR": str(root)},
     )
     try:
         while subprocess.run(
@@ -182,24 +209,21 @@ def containers_of(box: Box) -> Iterator[None]:
         subprocess.run(argv, env=box.env(), capture_output=True, cwd="/")
 
 
-def kinds(*backends: str) -> list[Any]:
-    """Parameters for ``box``: those of some backends."""
-    return [
-        pytest.param(name, marks=pytest.mark.needs(*kind.needs))
-        for name, kind in KINDS.items()
-        if kind.backend in backends
-    ]
+def boxes(*names: str) -> list[Any]:
+    """Parameters for ``box``."""
+    return [pytest.param(name, marks=pytest.mark.needs(*KINDS[name].needs)) for name in names]
 
 
-@pytest.fixture(params=kinds(*BACKENDS))
+@pytest.fixture(params=boxes(*KINDS))
 def box(request: pytest.FixtureRequest, authority: trustme.CA) -> Iterator[Box]:
     kind = KINDS[request.param]
     with ExitStack() as stack:
         box = stack.enter_context(new_caller(Box, unprivileged=kind.unprivileged))
-        box.kind = kind
+        box.name = request.param
         box.file(box.home / "policy.yaml", "version: 1\n")
         if kind.backend == "docker":
-            box.environment["DOCKER_HOST"] = request.getfixturevalue("daemon")
+            name = "daemon_without_root" if kind.unprivileged else "daemon"
+            box.environment["DOCKER_HOST"] = request.getfixturevalue(name)
         if kind.backend == "microvm":
             box.bring_machine()
         if kind.backend == "podman":

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.backends.conftest import BANNER, ENGINES, SECRET, write_policy
+from tests.backends.conftest import BANNER, CONTAINERS, SECRET, write_policy
 from tests.conftest import CLIENTS
 from tests.system.conftest import attack_outside, listening
 from tests.system.test_end import processes_with, ready, until
@@ -62,7 +62,7 @@ print(count)
 def left_behind(box: Box, marker: str) -> list[str]:
     """Processes of the sandbox, its containers, and mounts of the caller's."""
     found = [f"process {pid}" for pid in processes_with(marker)]
-    if box.kind is not None and box.kind.backend in ENGINES:
+    if box.name in CONTAINERS:
         found += box.containers()
     found += [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(box.root) in line]
     return found

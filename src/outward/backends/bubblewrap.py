@@ -35,6 +35,7 @@ class Bubblewrap:
 
     name: Final = "bubblewrap"
     programs: Final = system.VISIBLE
+    warnings: Final = ()
 
     def __init__(self, tool: bubblewrap.Bubblewrap, holding: Holding) -> None:
         self._tool: Final = tool

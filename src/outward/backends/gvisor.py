@@ -61,6 +61,7 @@ class GVisor:
 
     name: Final = "gvisor"
     programs: Final = system.VISIBLE
+    warnings: Final = ()
 
     def __init__(self, tool: Runsc, place: Place) -> None:
         self._tool: Final = tool

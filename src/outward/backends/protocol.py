@@ -87,6 +87,10 @@ class Backend(Protocol):
     def shortfalls(self) -> tuple[Shortfall, ...]:
         """Which limits of its place would not be held as they are meant."""
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a person should know before anything starts, besides that: how it would confine less than others here."""
+
     def probe(self) -> Capabilities:
         """Tries it out. Raises :class:`~outward.core.HostError`, with the way out, where it does not work."""
 

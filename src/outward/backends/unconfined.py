@@ -43,6 +43,7 @@ class Unconfined:
 
     name: Final = "none"
     programs: Final = ("/",)
+    warnings: Final = ()
 
     def __init__(self, place: Place) -> None:
         self._limits: Final = place.limits

@@ -71,8 +71,8 @@ def run(options: Options, note: Callable[[str], None]) -> Outcome:
     """
     session = new_session()
     parts = assemble(options)
-    for shortfall in parts.preparation.backend.shortfalls:
-        note(str(shortfall))
+    for said in (*map(str, parts.preparation.backend.shortfalls), *parts.preparation.backend.warnings):
+        note(said)
     with ExitStack() as stack:
         stack.enter_context(held())
         journal = stack.enter_context(Journal.open(options.state / "journal", session=session))

@@ -62,6 +62,15 @@ def test_a_daemon_without_root_maps_root_to_its_user(tmp_path):
     assert "docker     --user=0:0" in docker(tmp_path, SecurityOptions=["name=rootless"]).describe(launch)
 
 
+@pytest.mark.parametrize(
+    ("caller", "options", "warned"),
+    [((0, 0), [], True), ((0, 0), ["name=userns"], True), ((0, 0), ["name=rootless"], False), ((7, 7), [], False)],
+)
+def test_who_would_be_root_of_this_machine_is_told(tmp_path, monkeypatch, caller, options, warned):
+    monkeypatch.setattr(line, "caller", lambda: caller)
+    assert bool(docker(tmp_path, SecurityOptions=options).warnings) is warned
+
+
 def test_a_daemon_that_maps_users_is_told_not_to(tmp_path):
     launch = Launch(("true",), (), {}, "/w", terminal=False)
     assert "docker     --userns=host" in docker(tmp_path, SecurityOptions=["name=userns"]).describe(launch)

@@ -36,6 +36,11 @@ if TYPE_CHECKING:
 _HOLD: Final = (SHELL, "-c", "cat; exit")
 """Says again what it is told, until nobody can say anything. The shell takes care of processes that lose their parents."""
 
+_ROOT: Final = (
+    "with root's docker the command is root of this machine, without any capability but in no user namespace of its own: "
+    "prefer --backend podman or bubblewrap, or a docker daemon without root (dockerd-rootless)"
+)
+
 _GROUPS: Final = {"memory": "MemoryLimit", "cpus": "CpuCfsQuota", "pids": "PidsLimit"}
 """The limits, and what the daemon calls its ability to hold them."""
 
@@ -96,16 +101,14 @@ class Docker:
         )
         return self._build.shortfalls(Shortfall(limit, "docker cannot enforce it here", remedy) for limit in missing)
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Whether the command is root of this machine."""
+        return () if self._is("rootless") or self._build.user[0] != 0 else (_ROOT,)
+
     def probe(self) -> Capabilities:
         """Starts nothing: the daemon has answered already."""
-        remarks = []
-        if self._build.user == (0, 0) and not self._is("rootless"):
-            remarks.append("the command runs as root of this machine, without any capability: use it as another user")
-        if self._is("userns"):
-            remarks.append(
-                "the daemon maps users to others: it is told not to, for the workspace belongs to the caller"
-            )
-        return Capabilities(f"docker {self._info.get('ServerVersion', '')}", tuple(remarks))
+        return Capabilities(f"docker {self._info.get('ServerVersion', '')}")
 
     def system(self, empties: Empties, home: str) -> Iterable[Operation]:
         """The host's programs or the image's."""

@@ -50,6 +50,7 @@ class Podman:
     """Podman as root, or as anybody."""
 
     name: Final = "podman"
+    warnings: Final = ()
 
     def __init__(self, engine: Engine, place: Place) -> None:
         self._engine: Final = engine

@@ -74,6 +74,7 @@ class MicroVM:
 
     name: Final = "microvm"
     programs: Final = system.VISIBLE
+    warnings: Final = ()
 
     def __init__(self, path: str, kernel: Image, place: Place) -> None:
         self._path: Final = path
