@@ -186,7 +186,7 @@ class Capturing:
 
 def _content_type(head: ResponseHead) -> str:
     """The media type without parameters; empty where none is named. Raises :class:`UpstreamError` for two of them."""
-    found = [line.partition(":")[2] for key, line in head.lines if key == "content-type"]
+    found = head.values("content-type")
     if len(found) > 1:
         raise UpstreamError("the answer says twice what it is")
     return found[0].partition(";")[0].strip().lower() if found else ""

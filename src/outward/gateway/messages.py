@@ -30,11 +30,9 @@ than what services print on their keys for everybody to see; then the next messa
 
 def are_messages(head: ResponseHead) -> bool:
     """Whether an answer is a sequence of gRPC messages."""
-    for key, line in head.lines:
-        if key == "content-type":
-            kind = line.partition(":")[2].strip().lower()
-            return kind == "application/grpc" or kind.startswith(("application/grpc+", "application/grpc;"))
-    return False
+    kinds = head.values("content-type")
+    kind = kinds[0].lower() if kinds else ""
+    return kind == "application/grpc" or kind.startswith(("application/grpc+", "application/grpc;"))
 
 
 MAX_MESSAGE: Final = 4 * 1024 * 1024
@@ -45,17 +43,16 @@ _ENCODINGS: Final = frozenset({"connect-content-encoding", "grpc-encoding"})
 
 def encoding_of(head: ResponseHead) -> str:
     """How compressed messages of an answer are encoded, or nothing if none may be."""
-    values = [line.partition(":")[2].strip().lower() for key, line in head.lines if key == "grpc-encoding"]
-    return values[0] if len(values) == 1 and values[0] != "identity" else ""
+    values = head.values("grpc-encoding")
+    encoding = values[0].lower() if len(values) == 1 else ""
+    return encoding if encoding != "identity" else ""
 
 
 def check_readable(head: ResponseHead) -> None:
     """Raises :class:`UpstreamError` for messages of another kind that are compressed: gRPC-Web's and Connect's."""
-    for key, line in head.lines:
-        if key in _ENCODINGS and line.partition(":")[2].strip().lower() not in {"", "identity"}:
-            raise UpstreamError(
-                "the answer's messages are compressed although it was asked not to, and cannot be searched"
-            )
+    encodings = [line.partition(":")[2].strip(" \t").lower() for key, line in head.lines if key in _ENCODINGS]
+    if any(encoding not in {"", "identity"} for encoding in encodings):
+        raise UpstreamError("the answer's messages are compressed although it was asked not to, and cannot be searched")
 
 
 class MessageStream:
@@ -121,9 +118,8 @@ class MessageStream:
             raise UpstreamError("the answer is not made of messages, or does not say how they are compressed")
 
     def _decoded(self, message: bytes) -> bytes:
-        from outward.gateway.codings import (
-            Decoding,
-        )  # here: few servers do that, and `outward run` has to start quickly
+        # Here: few servers do that, and `outward run` has to start quickly.
+        from outward.gateway.codings import Decoding
 
         decoding, pieces, size = Decoding([self._encoding]), list[bytes](), 0
         decoding.feed(message)

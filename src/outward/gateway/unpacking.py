@@ -75,7 +75,7 @@ class Unpacking:
                 hint="Ask for all of it, without the Range field.",
             )
         self._receiver: Final = receiver
-        self._decoding: Final = Decoding(codings(_values(head, "content-encoding")))
+        self._decoding: Final = Decoding(codings(",".join(head.values("content-encoding"))))
         self._head: ResponseHead | None = _plain(head)
         self._came = False
         self._trailers = ""
@@ -129,10 +129,6 @@ class Unpacking:
         if done:
             decoding.finish()
         return b"".join(pieces), done
-
-
-def _values(head: ResponseHead, name: str) -> str:
-    return ",".join(line[len(name) + 1 :] for key, line in head.lines if key == name)
 
 
 def _plain(head: ResponseHead) -> ResponseHead:

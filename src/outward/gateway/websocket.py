@@ -51,17 +51,17 @@ def check_request(head: RequestHead) -> None:
 
 def check_answer(request: RequestHead, answer: ResponseHead) -> None:
     """Raises :class:`UpstreamError` for a 101 that is not the answer to ``request`` (§4.1, points 2 to 4)."""
-    if _tokens(_values(answer, "upgrade")) != ["websocket"]:
+    if _tokens(answer.values("upgrade")) != ["websocket"]:
         raise UpstreamError("the server switched to another protocol than WebSocket")
-    if "upgrade" not in _tokens(_values(answer, "connection")):
+    if "upgrade" not in _tokens(answer.values("connection")):
         raise UpstreamError("the server switched protocols without saying so in its Connection field")
-    if _values(answer, "sec-websocket-accept") != [accept_of(_key_of(request))]:
+    if answer.values("sec-websocket-accept") != [accept_of(_key_of(request))]:
         raise UpstreamError("the server switched protocols without having understood the WebSocket handshake")
 
 
 def check_unextended(answer: ResponseHead) -> None:
     """Raises :class:`UpstreamError` for an extension (§9): what it makes of the messages could not be scrubbed."""
-    if any(_values(answer, "sec-websocket-extensions")):
+    if any(answer.values("sec-websocket-extensions")):
         raise UpstreamError("the server uses an extension of WebSocket that it was not asked for")
 
 
@@ -76,10 +76,6 @@ def _key_of(head: RequestHead) -> str:
     if size != _KEY_OCTETS:
         raise ClientError(f"the Sec-WebSocket-Key is not {_KEY_OCTETS} octets in base64")
     return keys[0]
-
-
-def _values(head: ResponseHead, name: str) -> list[str]:
-    return [line[len(name) + 1 :].strip(" \t") for key, line in head.lines if key == name]
 
 
 def _tokens(values: Iterable[str]) -> list[str]:

@@ -169,6 +169,10 @@ class ResponseHead:
         self.encoded: Final = encoded
         self.keep_alive_hint: Final = keep_alive_hint
 
+    def values(self, name: str) -> list[str]:
+        """The values of a field, whose name is in lower case, in their order."""
+        return [line[len(name) + 1 :].strip(" \t") for key, line in self.lines if key == name]
+
 
 def split_head(data: bytes | bytearray) -> int:
     """Where the head in ``data`` ends (after the empty line), or 0 if it is not complete.
