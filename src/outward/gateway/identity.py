@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import ssl
 from typing import TYPE_CHECKING, NamedTuple
 
 from outward.core import SecretUnavailable
+from outward.pki.chain import load_chain
 
 if TYPE_CHECKING:
     from outward.core import Destination, Secret
@@ -20,24 +20,15 @@ class Identity(NamedTuple):
     key: Secret
 
     def present(self, context: ssl.SSLContext) -> None:
-        """Has ``context`` present it. Raises :class:`SecretUnavailable` if this key is not that certificate's.
-
-        The library reads from files only, and a key belongs on no disk: the file is one in memory.
-        """
-        file = os.memfd_create("outward", os.MFD_CLOEXEC)
+        """Has ``context`` present it. Raises :class:`SecretUnavailable` if this key is not that certificate's."""
         try:
-            with open(file, "wb", closefd=False) as out:
-                out.write(self.key.reveal() + b"\n" + self.certificate.encode())
-            # With a password of ours nobody is asked for one on the terminal.
-            context.load_cert_chain(f"/proc/self/fd/{file}", password="")
+            load_chain(context, self.certificate.encode(), self.key.reveal())
         except ssl.SSLError as error:
             raise SecretUnavailable(
                 self.key.name,
                 "it is not the private key of the client certificate",
                 hint="The key is PEM text, not encrypted, and belongs to the first certificate in `cert`.",
             ) from error
-        finally:
-            os.close(file)
 
 
 async def identity_for(destination: Destination, store: CredentialStore) -> Identity | None:

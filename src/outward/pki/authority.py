@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import OrderedDict
 from functools import cached_property
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from outward.core import HostError
 from outward.pki import store
+from outward.pki.chain import load_chain
 
 if TYPE_CHECKING:
     import ssl
@@ -101,14 +101,8 @@ def _context(leaf: Pair, alpn: Sequence[str]) -> ssl.SSLContext:
     # A resumed handshake costs us what a full one costs, and a ticket a tenth of that: resuming is for servers far away.
     context.num_tickets = 0
     context.set_alpn_protocols(alpn)
-    # `ssl` takes key and certificate from a path only. A memory file has one, and no disk under it.
-    descriptor = os.memfd_create("leaf", os.MFD_CLOEXEC)
     try:
-        with os.fdopen(descriptor, "wb", closefd=False) as file:
-            file.write(leaf.certificate + leaf.key)
-        context.load_cert_chain(f"/proc/self/fd/{descriptor}")
+        load_chain(context, leaf.certificate, leaf.key)
     except OSError as error:  # includes ssl.SSLError
         raise HostError(f"cannot load a certificate: {error}", hint="/proc must be mounted.") from error
-    finally:
-        os.close(descriptor)
     return context

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import binascii
 import json
-import os
 import ssl
 from base64 import b64decode
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -20,6 +18,7 @@ from outward.core import SecretUnavailable
 from outward.credentials.parts import json_object
 from outward.credentials.sources.programs import output_of
 from outward.credentials.sources.threads import in_thread
+from outward.pki.chain import load_chain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,19 +42,8 @@ class Cluster:
         text = None if self.authority is None else self.authority.decode("ascii", "replace")
         context = ssl.create_default_context(cadata=text)
         if self.certificate is not None and self.key is not None:
-            with ExitStack() as stack:
-                # Python takes files alone; these are in memory and have no name.
-                paths = [_memory_file(content, stack) for content in (self.certificate, self.key)]
-                context.load_cert_chain(*paths)
+            load_chain(context, self.certificate, self.key)
         return context
-
-
-def _memory_file(content: bytes, stack: ExitStack) -> str:
-    descriptor = os.memfd_create("outward")
-    stack.callback(os.close, descriptor)
-    with open(descriptor, "wb", closefd=False) as file:
-        file.write(content)
-    return f"/proc/self/fd/{descriptor}"
 
 
 async def find_cluster(name: str, settings: Mapping[str, Any], environment: Mapping[str, str]) -> Cluster:
