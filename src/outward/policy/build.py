@@ -215,11 +215,11 @@ class Builder:
             "body_canaries": value.data["canaries"].get("body", "deny") if "canaries" in value.data else "deny",
             "agents": frozenset(item.data for item in value.data["agents"].data) if "agents" in value.data else None,
         }
+        self._refer_to_captures(value)
         for scheme, host, port in self._places(value):
             name = value.get("name", host)
             allowed = tuple(rules.rules(name, value))
             self._check_matched(value, allowed, settings["inject"])
-            self._refer_to_captures(value)
             yield Destination(name, host, port, scheme, allowed, **settings)  # type: ignore[arg-type]
             if scheme == "http" and settings["inject"]:
                 self._parts.warnings.append(f"destination {name!r}: secrets go to http://{host} unencrypted")

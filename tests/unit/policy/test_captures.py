@@ -73,6 +73,10 @@ def test_what_covers_no_request_of_it_stands_beside(policy):
 WRONG = {
     "a secret with a source": (text(LOGIN.replace("access_token: a", "access_token: e")), "has a source of its own"),
     "no secret": (text(LOGIN.replace("access_token: a", "access_token: x")), "there is no secret"),
+    "no secret, where no registry is found": (
+        f"{HEAD}destinations:\n  - {{registry: npm, allow: [{LOGIN.replace('access_token: a', 'access_token: x')}]}}\n",
+        "there is no secret",
+    ),
     "a deny that captures": (text(more=f"    deny: [{LOGIN}]\n"), "nothing is captured from what is denied"),
     "an agent's own password": (text(LOGIN, more="agents: {x: {secret: a}}\n"), "for each agent another"),
     "what another source needs": (
