@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from outward.core import Injection
 from outward.core.canonical import folded_name
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 _SIGNED: Final = {
     # By form: what it writes besides `authorization`.
     "sigv4": {"x-amz-content-sha256", "x-amz-date", "x-amz-security-token"},
-    "oauth1": set[str](),
 }
 _PARAMETERS_OF: Final = {"sigv4": "x-amz-", "oauth1": "oauth_"}
 """By form: how the names of parameters begin that are its own."""
@@ -58,8 +57,8 @@ def replaces(injections: Iterable[Injection], parameter: str) -> bool:
 def _injection(item: Value, refer: Callable[[str, Value], None]) -> Injection:
     if "placeholder" in item.data:
         refer(item.get("placeholder"), item.data["placeholder"])
-        places = frozenset(place.data for place in item.data["in"].data) if "in" in item.data else {"header", "basic"}
-        return Injection("placeholder", (item.get("placeholder"),), places=frozenset(places))
+        given = (place.data for place in item.data["in"].data) if "in" in item.data else ("header", "basic")
+        return Injection("placeholder", (item.get("placeholder"),), places=frozenset(given))
     if "basic" in item.data:
         basic = item.data["basic"]
         refer(basic.get("secret"), basic.data["secret"])
@@ -82,13 +81,13 @@ def _injection(item: Value, refer: Callable[[str, Value], None]) -> Injection:
     return Injection("header", (secret,), name=item.get("header"), template=f"{{{secret}}}")
 
 
-def _signing(form: str, value: Value, refer: Callable[[str, Value], None]) -> Injection:
+def _signing(form: Literal["sigv4", "oauth1"], value: Value, refer: Callable[[str, Value], None]) -> Injection:
     named = [key for key, item in value.data.items() if isinstance(item.data, SecretName)]
     for key in named:
         refer(str(value.get(key)), value.data[key])
     settings = tuple((key, str(value.get(key))) for key in sorted(value.data))
     secrets = tuple(dict.fromkeys(str(value.get(key)) for key in named))
-    return Injection("sigv4" if form == "sigv4" else "oauth1", secrets, settings=settings)
+    return Injection(form, secrets, settings=settings)
 
 
 def _written(injection: Injection, others: Sequence[Injection]) -> set[str]:

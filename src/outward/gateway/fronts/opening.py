@@ -183,15 +183,14 @@ class Opening:
     async def leaks(self) -> bool:
         """Whether there is a placeholder in the host's name; then the client has been told so."""
         secret = self._gateway.ruleset.leaked(self._host)
-        if secret is not None:
-            await self._refuse_leak(Leaked(secret))
-        return secret is not None
-
-    async def _refuse_leak(self, error: Leaked) -> None:
+        if secret is None:
+            return False
+        error = Leaked(secret)
         record = Record(self._gateway, "connect")
         record.secrets = (error.secret,)
         record.end(self.asked, None, code=error.code, error=error.message)
         await self._replies.refuse(self._denial(error.code, error.message, None))
+        return True
 
     def record(self, code: Code, detail: str, verdict: Verdict | None = None) -> None:
         """For a client that there is no telling any more."""
