@@ -112,6 +112,14 @@ def test_a_program_that_is_not_there_is_an_error():
         cage.release()
 
 
+def test_a_cage_that_is_killed_before_it_is_released():
+    with Cage.open(python("print('runs')")) as cage:
+        os.kill(cage.pid, signal.SIGKILL)
+        os.waitid(os.P_PID, cage.pid, os.WEXITED | os.WNOWAIT)
+        with pytest.raises(HostError, match="the cage ended before it was ready"):
+            cage.release()
+
+
 ELSEWHERE = "192.0.2.7"
 TALK = """
 import errno, socket, sys

@@ -48,7 +48,10 @@ class Cage:
 
     def release(self) -> None:
         """Lets the command start. Returns when it has; raises :class:`HostError` where it could not be started."""
-        self._control.send(GO)
+        try:
+            self._control.send(GO)
+        except BrokenPipeError:  # somebody has killed it, for want of memory say
+            raise explain(b"") from None
         if message := self._control.recv(4096):  # nothing at all: closed by a successful exec
             raise explain(message)
 

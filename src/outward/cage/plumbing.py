@@ -69,8 +69,8 @@ def plumb(progress: Progress) -> Sockets:
     progress.begin("bring the loopback interface up")
     kernel.loopback_up()
     families = list(_families())
+    progress.begin("make every address local")
     for family in families:
-        progress.begin("make every address local")
         _any_address(family)
     progress.begin("load the packet filter's rules", f"Its modules may not be loaded: {MODULES}")
     known = [rules.IPV4 if family == socket.AF_INET else rules.IPV6 for family in families]
