@@ -7,12 +7,14 @@ import socket
 from typing import Any
 
 import pytest
+import trustme
 
-from outward.core import Code, Destination, Proxy
+from outward.core import Code, Destination, Proxy, Secret, SecretUnavailable
 from outward.credentials import CredentialStore
 from outward.gateway import names
 from outward.gateway.denial import DialError
-from outward.gateway.dial import Dialler
+from outward.gateway.dial import HTTP1, Dialler
+from outward.gateway.identity import Identity
 from outward.gateway.local import Outgoing
 from outward.gateway.upstream_proxy import ProxyChoice
 from outward.policy import Policy
@@ -217,3 +219,21 @@ def test_those_who_ask_at_once_share_the_answer(monkeypatch: pytest.MonkeyPatch)
 
     assert asyncio.run(run()) == [("10.0.0.1",)] * 4
     assert resolver.asked == ["a.test"]
+
+
+def test_what_tls_is_made_of_is_shared_by_those_that_show_the_same() -> None:
+    dialler, authority = Dialler(), trustme.CA()
+    one, two = (authority.issue_cert("machine.test") for _ in range(2))
+    first, other = (
+        Identity(leaf.cert_chain_pems[0].bytes().decode(), Secret("key", leaf.private_key_pem.bytes()))
+        for leaf in (one, two)
+    )
+    bare = dialler._tls_context(None, HTTP1)
+    shown = dialler._tls_context(None, HTTP1, first)
+    assert shown is dialler._tls_context(None, HTTP1, first)
+    assert len({id(each) for each in (bare, shown, dialler._tls_context(None, HTTP1, other))}) == 3
+    renewed = first._replace(key=Secret("key", one.private_key_pem.bytes()))
+    assert dialler._tls_context(None, HTTP1, renewed) is not shown
+    with pytest.raises(SecretUnavailable):
+        dialler._tls_context(None, HTTP1, first._replace(key=other.key))
+    assert dialler._tls_context(None, HTTP1) is bare
