@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.clients.conftest import assert_only_the_placeholder, probe, spellings
-from tests.support.aws import SAID, Aws, Key
-from tests.support.upstream import Upstream
+from tests.support.aws import SAID, Key, served
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +16,8 @@ if TYPE_CHECKING:
     import trustme
 
     from tests.clients.conftest import Desk
+    from tests.support.aws import Aws
+    from tests.support.upstream import Upstream
 
 pytestmark = pytest.mark.needs("bubblewrap", "moto")
 
@@ -50,11 +51,8 @@ END
 
 @pytest.fixture(scope="module")
 def aws(server_ca: trustme.CA) -> Iterator[tuple[Aws, Upstream]]:
-    keeper = Aws()
-    server = Upstream(server_ca, *HOSTS, handler=keeper.serve)
-    yield keeper, server
-    server.close()
-    keeper.close()
+    with served(server_ca, *HOSTS) as both:
+        yield both
 
 
 def test_boto3_works_without_ever_having_a_key(desk: Desk, aws: tuple[Aws, Upstream]) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.conftest import CLIENTS
-from tests.support.aws import OWN_STORE, Aws, Key, check
+from tests.support.aws import OWN_STORE, Aws, Key, check, served
 from tests.support.http2 import http2
 from tests.support.http2_server import Http2Server, Stream
 from tests.support.serve import Serve
@@ -46,11 +46,8 @@ destinations:
 
 @pytest.fixture(scope="module")
 def aws(server_ca: trustme.CA) -> Iterator[tuple[Aws, Upstream]]:
-    keeper = Aws()
-    server = Upstream(server_ca, *HOSTS, handler=keeper.serve)
-    yield keeper, server
-    server.close()
-    keeper.close()
+    with served(server_ca, *HOSTS) as both:
+        yield both
 
 
 class World:

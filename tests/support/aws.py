@@ -13,6 +13,7 @@ import os
 import re
 import subprocess
 from base64 import b64encode
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from http.client import HTTPConnection
@@ -24,7 +25,9 @@ from tests.conftest import CLIENTS
 from tests.support.upstream import Seen, Upstream, answer, read_request
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+
+    import trustme
 
 OWN_STORE = "http://store.corp.example:9000"
 """A store of objects that is none of AWS's."""
@@ -293,3 +296,13 @@ def _refusal(seen: Seen, code: str) -> bytes:
     if ".s3." in f".{seen['host']}":
         body = f"<Error><Code>{code}</Code></Error>"
     return answer(403, b"" if seen.method == "HEAD" else body.encode(), "content-type: application/xml\r\n")
+
+
+@contextmanager
+def served(ca: trustme.CA, *hosts: str) -> Iterator[tuple[Aws, Upstream]]:
+    """AWS at ``hosts``, with certificates of ``ca``."""
+    keeper = Aws()
+    server = Upstream(ca, *hosts, handler=keeper.serve)
+    yield keeper, server
+    server.close()
+    keeper.close()

@@ -58,6 +58,12 @@ def test_a_refusal_by_the_real_check_of_signatures(world: World, aws: Account) -
         fetched(world, SECRET, *others)
 
 
+def test_a_key_that_is_none(world: World) -> None:
+    world.environment |= {"ID": "AKIATESTLONGLIVED000", "SK": "synthetic-key-\N{LATIN SMALL LETTER E WITH ACUTE}"}
+    with pytest.raises(SecretUnavailable, match="not ASCII"):
+        fetched(world, SECRET, "id: {env: ID}", "sk: {env: SK}")
+
+
 @pytest.fixture
 def checking(upstream: Callable[..., Upstream]) -> Iterator[tuple[Aws, Upstream]]:
     """STS and S3 that check signatures, and know the keys that STS has given out."""
