@@ -20,6 +20,7 @@ SERVICE: Final = Text("an address such as https://vault.corp.example:8200", r"ht
 ANOTHER: Final = NAME._replace(accepted="the name of another secret", parse=texts.SecretName)
 
 PART: Final = Text("the name of a field", r"[^\x00-\x1f]+", texts.PartName)
+OF_AN_OBJECT: Final = Field(PART, "field of a value that is a JSON object; default: the whole value")
 LABEL: Final = Text("a name of letters, digits and -_./@:+=", r"[A-Za-z0-9\-_./@:+=]+")
 
 VAULT: Final = Record(
@@ -52,7 +53,7 @@ AWS: Final = Record(
     {
         "secret": Field(LABEL, "name or ARN of a secret of the Secrets Manager"),
         "parameter": Field(LABEL, "name or ARN of a parameter of the Systems Manager"),
-        "field": Field(PART, "field of a value that is a JSON object; default: the whole value"),
+        "field": OF_AN_OBJECT,
         "region": Field(LABEL, "region; default: that of `AWS_REGION` or the profile"),
         "profile": Field(LABEL, "profile of the AWS configuration; default: `AWS_PROFILE`"),
     },
@@ -65,7 +66,7 @@ GCP: Final = Record(
         "project": Field(LABEL, "project", required=True),
         "secret": Field(LABEL, "name of a secret of the Secret Manager", required=True),
         "version": Field(Text("a version, in quotes", LABEL.pattern), "version; default `latest`"),
-        "field": Field(PART, "field of a value that is a JSON object; default: the whole value"),
+        "field": OF_AN_OBJECT,
     },
 )
 
@@ -79,7 +80,7 @@ AZURE: Final = Record(
         ),
         "secret": Field(LABEL, "name of the secret", required=True),
         "version": Field(LABEL, "version; default: the last"),
-        "field": Field(PART, "field of a value that is a JSON object; default: the whole value"),
+        "field": OF_AN_OBJECT,
         "auth": Field(
             Choice(("client_secret", "workload_identity", "managed_identity", "cli")),
             "log-in; default: by the `AZURE_…` variables that are set, else by `az`",

@@ -49,7 +49,7 @@ class Source(NamedTuple):
     """
 
     name: str
-    ttl: float | None
+    ttl: float | None = 300.0
     read: Callable[[SecretSpec, Mapping[str, str]], bytes] | None = None
 
     async def fetch(self, spec: SecretSpec, outside: Outside) -> Fetched:
@@ -67,17 +67,17 @@ SOURCES: Final[dict[str, Source]] = {
         Source("env", ttl=None, read=env.read),
         Source("file", ttl=60.0, read=file.read),
         Source("command", ttl=900.0),
-        Source("keyring", ttl=300.0),
-        Source("vault", ttl=300.0),
-        Source("aws", ttl=300.0),
-        Source("gcp", ttl=300.0),
-        Source("azure", ttl=300.0),
+        Source("keyring"),
+        Source("vault"),
+        Source("aws"),
+        Source("gcp"),
+        Source("azure"),
         Source("onepassword", ttl=900.0),
         Source("bitwarden", ttl=900.0),
-        Source("kubernetes", ttl=300.0),
-        Source("oauth", ttl=300.0),
-        Source("github_app", ttl=300.0),
-        Source("aws_sts", ttl=300.0),
-        Source("gcp_token", ttl=300.0),
+        Source("kubernetes"),
+        Source("oauth"),
+        Source("github_app"),
+        Source("aws_sts"),
+        Source("gcp_token"),
     )
 }

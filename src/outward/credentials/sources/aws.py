@@ -72,12 +72,23 @@ def _get(spec: SecretSpec, outside: Outside) -> bytes:
 
 
 def _client(spec: SecretSpec, outside: Outside, service: str) -> Any:
-    from botocore.config import Config
     from botocore.session import Session
 
-    session = Session(profile=spec.settings.get("profile"))
+    return client_of(Session(profile=spec.settings.get("profile")), spec, outside, service)
+
+
+def client_of(
+    session: Any, spec: SecretSpec, outside: Outside, service: str, signature: Any = None, **keys: Any
+) -> Any:
+    """What asks a service of AWS, in the region that the policy or the environment names. See ``Session.create_client``."""
+    from botocore.config import Config
+
     # AWS_REGION is what every other SDK reads; botocore knows AWS_DEFAULT_REGION alone.
     region = spec.settings.get("region") or outside.environment.get("AWS_REGION") or None
-    retries = {"mode": "standard", "total_max_attempts": 3}
-    config = Config(connect_timeout=CONNECT_LIMIT, read_timeout=READ_LIMIT, retries=retries)
-    return session.create_client(service, region_name=region, config=config)
+    config = Config(
+        connect_timeout=CONNECT_LIMIT,
+        read_timeout=READ_LIMIT,
+        retries={"mode": "standard", "total_max_attempts": 3},
+        signature_version=signature,
+    )
+    return session.create_client(service, region_name=region, config=config, **keys)

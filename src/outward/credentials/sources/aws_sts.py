@@ -10,9 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from outward.core import SecretUnavailable
+from outward.credentials.forms.signing import key_text
 from outward.credentials.kept import Fetched
 from outward.credentials.sources import assertion
-from outward.credentials.sources.aws import CONNECT_LIMIT, READ_LIMIT
+from outward.credentials.sources.aws import client_of
 from outward.credentials.sources.threads import in_thread
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ async def fetch(spec: SecretSpec, outside: Outside) -> Fetched:
     """``access_key_id``, ``secret_access_key`` and ``session_token``, which are valid only together."""
     names = ("access_key", "secret_key", "session_token", "web_identity")
     given = {name: spec.settings[name] for name in names if name in spec.settings}
-    known = {name: (await outside.secret(secret)).reveal().decode() for name, secret in given.items()}
+    known = {name: key_text(await outside.secret(secret)) for name, secret in given.items()}
     return await in_thread(lambda: _assume(spec, outside, known))
 
 
@@ -105,19 +106,12 @@ def _wanted(spec: SecretSpec) -> dict[str, Any]:
 
 def _client(spec: SecretSpec, outside: Outside, known: Mapping[str, str]) -> Any:
     from botocore import UNSIGNED
-    from botocore.config import Config
     from botocore.session import Session
 
-    region = spec.settings.get("region") or outside.environment.get("AWS_REGION") or None
-    config = Config(
-        connect_timeout=CONNECT_LIMIT,
-        read_timeout=READ_LIMIT,
-        retries={"mode": "standard", "total_max_attempts": 3},
-        signature_version=UNSIGNED if "web_identity" in known else None,
-    )
     keys = {
         "aws_access_key_id": known.get("access_key"),
         "aws_secret_access_key": known.get("secret_key"),
         "aws_session_token": known.get("session_token"),
     }
-    return Session().create_client("sts", region_name=region, config=config, **keys)
+    signature = UNSIGNED if "web_identity" in known else None
+    return client_of(Session(), spec, outside, "sts", signature, **keys)

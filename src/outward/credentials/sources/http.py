@@ -24,6 +24,7 @@ from outward.credentials.sources.threads import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     import httpx
 
@@ -36,6 +37,14 @@ MAX_ANSWER: Final = 1 << 20
 
 _FIELD_VALUE: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 """What a header can carry. The rest is refused before httpx sees it, which repeats it in its error: it may be a token."""
+
+
+def trusting(authority: str | Path | None) -> ssl.SSLContext:
+    """The system's roots, and those in the PEM file ``authority``. Raises :class:`OSError`."""
+    context = ssl.create_default_context()
+    if authority:
+        context.load_verify_locations(authority)
+    return context
 
 
 def login_at(proxy: Proxy, proxies: CallerProxies) -> tuple[str, str] | None:

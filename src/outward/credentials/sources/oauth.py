@@ -5,7 +5,6 @@ The two grants are one request with a form, so without a library of OAuth: what 
 
 from __future__ import annotations
 
-import ssl
 from base64 import b64encode
 from functools import partial
 from typing import TYPE_CHECKING
@@ -13,12 +12,10 @@ from urllib.parse import quote_plus
 
 from outward.credentials.kept import Fetched
 from outward.credentials.sources import tokens
-from outward.credentials.sources.http import Service
+from outward.credentials.sources.http import Service, trusting
 from outward.credentials.sources.rotation import Rotation
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from outward.credentials.sources import Outside
     from outward.credentials.sources.http import Answer
     from outward.policy import SecretSpec
@@ -27,7 +24,7 @@ if TYPE_CHECKING:
 async def fetch(spec: SecretSpec, outside: Outside) -> Fetched:
     """An access token. A refresh token that replaces the one used is kept before the access token is given."""
     settings = spec.settings
-    context = partial(_context, settings.get("ca"))
+    context = partial(trusting, settings.get("ca"))
     service = Service(spec.name, "the OAuth service", "mint", outside.proxies, context=context)
     headers, form = await _client(spec, outside)
     if "scopes" in settings:
@@ -58,13 +55,6 @@ async def _client(spec: SecretSpec, outside: Outside) -> tuple[dict[str, str], d
         return {}, {"client_id": identity, "client_secret": secret}
     pair = f"{quote_plus(identity)}:{quote_plus(secret, errors='surrogateescape')}"
     return {"authorization": f"Basic {b64encode(pair.encode()).decode()}"}, {}
-
-
-def _context(authority: Path | None) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    if authority is not None:
-        context.load_verify_locations(authority)
-    return context
 
 
 async def _asked(service: Service, spec: SecretSpec, headers: dict[str, str], form: dict[str, str]) -> Answer:

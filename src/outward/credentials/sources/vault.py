@@ -11,14 +11,14 @@ https://developer.hashicorp.com/vault/api-docs
 
 from __future__ import annotations
 
-import ssl
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from outward.credentials.kept import Fetched
 from outward.credentials.parts import fields_of
-from outward.credentials.sources.http import Answer, Service
+from outward.credentials.sources.http import Answer, Service, trusting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,17 +52,11 @@ class _Vault:
             self._settings.get("address") or environment.get("VAULT_ADDR") or "https://127.0.0.1:8200"
         ).rstrip("/")
         self._namespace: Final = self._settings.get("namespace") or environment.get("VAULT_NAMESPACE", "")
-        self._authority: Final = self._settings.get("ca") or environment.get("VAULT_CACERT")
+        context = partial(trusting, self._settings.get("ca") or environment.get("VAULT_CACERT"))
         self._auth: Final = self._settings.get("auth", "token")
-        self._service: Final = Service(spec.name, "Vault", "vault", outside.proxies, context=self._context)
+        self._service: Final = Service(spec.name, "Vault", "vault", outside.proxies, context=context)
         how = ("address", "namespace", "ca", "auth", "mount", "role", "role_id", "secret_id", "jwt")
         self._key: Final = ("vault", self._address, self._namespace, *(self._settings.get(name) for name in how))
-
-    def _context(self) -> ssl.SSLContext:
-        context = ssl.create_default_context()
-        if self._authority:
-            context.load_verify_locations(self._authority)
-        return context
 
     async def read(self) -> Fetched:
         path = self._settings["path"]
