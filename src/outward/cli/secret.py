@@ -132,9 +132,10 @@ def test_command(name: str, policy_file: Path | None, as_json: bool, passphrase_
             )
         spec = SecretSpec(name, "keyring", name)
     specs = {**policy.secrets, name: spec}
+    needed = {each: specs[each] for each in _needed(specs, name)}
     try:
-        unlock_for(Policy(secrets={each: specs[each] for each in _needed(specs, name)}), environment)
-        length, seconds = _fetch(specs, name, environment)
+        unlock_for(Policy(secrets=needed), environment)
+        length, seconds = _fetch(needed, name, environment)
     except (SecretUnavailable, HostError) as error:
         if as_json:
             click.echo(json.dumps({"name": name, "available": False, "error": error.message, "hint": error.hint}))

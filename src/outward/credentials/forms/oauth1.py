@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 from outward.core import ClientError, SecretUnavailable
-from outward.core.canonical import folded_name
 from outward.credentials.forms import query as parameters
 from outward.credentials.forms.signing import Signed, key_text
 
@@ -30,7 +29,6 @@ MAX_PARAMETERS: Final = 1000
 """Parameters of a form, or of a query, which are sorted for it."""
 
 _METHOD: Final = re.compile(r'(?:^|[\s,])oauth_signature_method="?([^",\s]*)')
-_SEPARATOR: Final = re.compile("[&;]")
 _IN_BODY: Final = re.compile(
     rb"(?i)(?:^|[&;])(?:o|%[46]f)(?:a|%[46]1)(?:u|%[57]5)(?:t|%[57]4)(?:h|%[46]8)(?:_|%5f|\.|\+)"
 )
@@ -89,8 +87,8 @@ class OAuth1Signing:
             raise ClientError(f"more than {MAX_PARAMETERS} parameters are not signed")
         if body and _IN_BODY.search(body.encode("latin-1")):
             raise ClientError("the body holds OAuth parameters of the client's own")
-        names = {folded_name(piece.partition("=")[0]) for piece in _SEPARATOR.split(request.query)}
-        query = parameters.without(request.query, frozenset(name for name in names if name.startswith("oauth_")))
+        own = frozenset(name for name in parameters.names(request.query) if name.startswith("oauth_"))
+        query = parameters.without(request.query, own)
         address = f"{request.scheme}://{request.authority}{request.path}" + (f"?{query}" if query else "")
         headers = {"Content-Type": "application/x-www-form-urlencoded"} if body else {}
         client = self._form.client(self._method, values)

@@ -26,6 +26,11 @@ def render(name: str, secret: Secret) -> str:
     return f"{quote(name, safe='')}={quote(secret.reveal(), safe='')}"
 
 
+def names(query: str) -> set[str]:
+    """The folded names of its parameters."""
+    return {folded_name(piece.partition("=")[0]) for piece in _SEPARATOR.split(query)[::2]}
+
+
 def without(query: str, folded: frozenset[str]) -> str:
     """The query without the parameters whose folded names these are; the others as they stand."""
     pieces = _SEPARATOR.split(query)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, unquote_to_bytes
 
 from outward.core import ClientError, SecretUnavailable
-from outward.core.canonical import folded_name
 from outward.credentials.forms import query as parameters
 from outward.credentials.forms.signing import Signed, key_text
 from outward.credentials.forms.sigv4 import claim as claims
@@ -164,8 +163,7 @@ class SigV4Signing:
 
 
 def _without_signature(query: str) -> str:
-    names = {folded_name(piece.partition("=")[0]) for piece in re.split("[&;]", query)}
-    old = claims.OLD_PARAMETERS if "awsaccesskeyid" in names else frozenset[str]()
+    old = claims.OLD_PARAMETERS if "awsaccesskeyid" in parameters.names(query) else frozenset[str]()
     return parameters.without(query, claims.PARAMETERS | old)
 
 
