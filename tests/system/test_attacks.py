@@ -151,6 +151,26 @@ class TestSecrets:
         with_secret.file(with_secret.workspace / "notes.txt", SECRET)
         assert with_secret.attack("grep", SECRET[::-1], str(with_secret.workspace)) == "OPEN"
 
+    def test_what_a_secret_is_got_with_is_nowhere_either(self, caller):
+        """A kubeconfig does not only hold a log-in: it names programs that are run outside."""
+        names = ("a-secret", "clusters.yaml", "a-jwt")
+        for name in (*names, "notes.txt"):
+            caller.file(caller.workspace / name, SECRET)
+        of_a_cluster = "namespace: a, secret: b, key: c, kubeconfig: "
+        of_vault = "path: a/b, field: c, auth: kubernetes, role: r, jwt: "
+        caller.file(
+            caller.home / ".config/outward/policy.yaml",
+            "version: 1\n"
+            "secrets:\n"
+            f"  one: {{file: {caller.workspace}/a-secret}}\n"
+            f"  two: {{kubernetes: {{{of_a_cluster}{caller.workspace}/clusters.yaml}}}}\n"
+            f"  three: {{vault: {{{of_vault}{caller.workspace}/a-jwt}}}}\n",
+        )
+        assert caller.inside("cat notes.txt").stdout == SECRET
+        for name in names:
+            assert caller.inside(f"cat {name}").stdout == ""
+            assert caller.inside(f"echo x >{name}").returncode != 0
+
     def test_the_placeholder_is_there_instead(self, with_secret):
         found = with_secret.inside("echo $ANTHROPIC_API_KEY").stdout.strip()
         assert found.startswith("sk-ant-")

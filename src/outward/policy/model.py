@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from outward.core import Limits
 from outward.policy.decide import Decider
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from outward.core import Destination, Proxy, Request, Verdict
 
@@ -25,6 +25,10 @@ class Registries(Protocol):
     def variables(self, client: str) -> Mapping[str, str]:
         """What makes the client use the same inside the sandbox, where its configuration is not in view."""
         ...
+
+
+_LOG_IN_FILES: Final = {"kubernetes": "kubeconfig", "vault": "jwt"}
+"""By source: the setting that names a file with a log-in in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,14 @@ class SecretSpec:
         """The settings of a source that has some, by name: texts, numbers, paths; lists are tuples, mappings pairs."""
         assert isinstance(self.argument, tuple), "only sources with settings are asked for them"
         return dict(self.argument)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Files of the policy's that hold the value, or the log-in to get it with: nothing for a sandbox."""
+        if self.source == "file":
+            return (Path(str(self.argument)),)
+        named = _LOG_IN_FILES.get(self.source)
+        return (self.settings[named],) if named is not None and named in self.settings else ()
 
 
 @dataclass(frozen=True, slots=True)

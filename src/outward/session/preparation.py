@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from outward.agents import Seeding, bring_along, home_of, managed_files, plant
@@ -19,6 +18,7 @@ from outward.workspace import Masked, Wanted, plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from outward.backends import Backend
     from outward.core import Limits
@@ -99,7 +99,7 @@ def prepare(options: Options, authority: Authority, placeholders: Mapping[str, s
 
 def _wanted(options: Options, backend: Backend) -> Wanted:
     policy = options.policy
-    secret_files = (Path(str(spec.argument)) for spec in policy.secrets.values() if spec.source == "file")
+    secret_files = (file for spec in policy.secrets.values() for file in spec.files)
     return Wanted(
         workspace=options.workspace,
         mode=options.mode,

@@ -208,6 +208,11 @@ def _concealed(wanted: Wanted, exposures: dict[str, bool]) -> Iterator[Hidden]:
                 hint="Keep policies and secrets outside of the workspace.",
             )
         real = os.path.realpath(path)
+        if not os.path.lexists(real) and _nearest(real, exposures):
+            raise HostError(
+                f"{path} is not there, and lies where the agent may write, so the agent could make one",
+                hint="Make it first, or keep policies and secrets outside of the workspace.",
+            )
         if os.path.exists(real) and any(is_below(real, root) for root in exposures):  # noqa: PTH110 (start-up)
             yield Hidden(real, os.path.isdir(real))  # noqa: PTH112 (start-up)
 

@@ -104,6 +104,14 @@ def test_a_policy_that_is_a_link_which_the_agent_could_replace_is_refused(home):
     assert view(home, mode="read", concealed=(link,)).hidden == ()
 
 
+def test_what_is_hidden_but_not_there_is_not_left_for_the_agent_to_make(home):
+    missing = home / "project" / "clusters.yaml"
+    with pytest.raises(HostError, match="could make one"):
+        view(home, concealed=(missing,))
+    assert view(home, mode="read", concealed=(missing,)).hidden == ()
+    assert view(home, concealed=(home / "elsewhere.yaml",)).hidden == ()
+
+
 def test_parents_come_before_what_lies_in_them(home):
     inner, outer = home / "data" / "inner", home / "data"
     inner.mkdir(parents=True)
