@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from outward.backends.child import Child
     from outward.cage import Sockets
 
@@ -20,6 +22,11 @@ class Attended:
     def sockets(self) -> Sockets:
         """See :class:`~outward.backends.protocol.Sandbox`, as for all of these."""
         return self._sockets
+
+    @property
+    def entrance(self) -> Callable[[], int | None] | None:
+        """None, unless one says otherwise."""
+        return None
 
     @property
     def over(self) -> bool:

@@ -15,7 +15,7 @@ from outward.cage import Cage, Command
 from outward.isolation import bubblewrap, limits, seccomp, system
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from outward.backends.protocol import Place, Spec
     from outward.core import Shortfall
@@ -101,6 +101,11 @@ class BubblewrapSandbox(Launched):
         super().__init__(cage, process)
         self._report: Final = Report(status)
 
+    @property
+    def entrance(self) -> Callable[[], int | None]:
+        """The sandbox's init, once it has a child: it begins with that when all is mounted."""
+        return lambda: next((init for init in _children(self._cage.pid) if _children(init)), None)
+
     def signal(self, number: int) -> bool:
         """The launcher and the sandbox's init are in other process groups."""
         command = self._command()
@@ -120,11 +125,14 @@ class BubblewrapSandbox(Launched):
         """The command's process id: the first child of the sandbox's init, once it leads a session of its own."""
         self._report.read()
         init = self._report.init
-        try:
-            children = Path(f"/proc/{init}/task/{init}/children").read_text().split()
-        except OSError:
-            return None
-        return next((pid for pid in map(int, children[:1]) if _leads_session(pid)), None)
+        return next((pid for pid in _children(init)[:1] if _leads_session(pid)), None) if init is not None else None
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+    except OSError:  # it has ended
+        return []
 
 
 def _leads_session(pid: int) -> bool:

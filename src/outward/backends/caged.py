@@ -8,6 +8,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from outward.cage import Cage, Sockets
 
 
@@ -22,6 +24,11 @@ class Launched:
     def sockets(self) -> Sockets:
         """See :class:`~outward.backends.protocol.Sandbox`, as for all of these."""
         return self._cage.sockets
+
+    @property
+    def entrance(self) -> Callable[[], int | None] | None:
+        """None, unless one says otherwise."""
+        return None
 
     @property
     def over(self) -> bool:

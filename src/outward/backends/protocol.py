@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from outward.core import Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -58,6 +58,10 @@ class Sandbox(Protocol):
     @property
     def over(self) -> bool:
         """Whether the command has ended and nothing that it sent waits to be taken."""
+
+    @property
+    def entrance(self) -> Callable[[], int | None] | None:
+        """Gives a process that sees the files as the command does, once there is one; none where it cannot be entered."""
 
     def fileno(self) -> int:
         """A descriptor that is readable once it has ended (a pidfd)."""

@@ -30,6 +30,9 @@ OWN: Final = "/etc/outward"
 BUNDLE: Final = f"{OWN}/ca-bundle.pem"
 CA: Final = f"{OWN}/ca.pem"
 
+NOTHING: Final = (f"{OWN}/nothing", f"{OWN}/nowhere")
+"""An empty file and an empty directory inside, for what has to be hidden later on."""
+
 SYSTEM: Final = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/gnu/store")
 """Shown as they are on the host: a directory read-only, a symbolic link as the same link."""
 
@@ -124,6 +127,8 @@ def base(empties: Empties, home: str, *, in_memory: int | None = None) -> Iterat
     """
     yield from programs(empties)
     yield from own_files()
+    yield File(NOTHING[0], b"")
+    yield Directory(NOTHING[1], "0555")
     yield Kernel("proc", "/proc")
     yield from _quiet_proc(empties)
     yield Kernel("dev", "/dev")

@@ -15,6 +15,7 @@ from outward.isolation.operations import Absent, Bind, File, Hide, Layered, Syml
 from outward.pki import trust_files
 from outward.session import environment
 from outward.workspace import Masked, Wanted, plan
+from outward.workspace.keeper import Kept, Root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -41,12 +42,13 @@ class CommandUnavailable(HostError):
 
 class Preparation(NamedTuple):
     """All that a session needs to start. ``masked`` is there in review mode: what a layer over the workspace leaves out.
-    ``guarded`` is what must not come into being. ``limits`` are what it is held to."""
+    ``guarded`` is what must not come into being, ``kept`` what stays hidden and read-only. ``limits`` are what it is held to."""
 
     backend: Backend
     launch: Launch
     masked: Masked | None
     guarded: Guarded
+    kept: Kept
     limits: Limits
 
     def describe(self) -> Iterator[str]:
@@ -94,7 +96,7 @@ def prepare(options: Options, authority: Authority, placeholders: Mapping[str, s
         terminal=options.terminal,
         seccomp=options.policy.sandbox.seccomp,
     )
-    return Preparation(backend, launch, masked, view.guarded, limits)
+    return Preparation(backend, launch, masked, view.guarded, _kept(options, view, empties), limits)
 
 
 def _wanted(options: Options, backend: Backend) -> Wanted:
@@ -154,6 +156,23 @@ def _masked(view: View) -> Masked:
     prefix = f"{view.workspace}/"
     hidden = (hidden.path for hidden in view.hidden if hidden.path.startswith(prefix))
     return Masked(tuple(path.removeprefix(prefix) for path in hidden), view.awaited)
+
+
+def _kept(options: Options, view: View, empties: system.Empties) -> Kept:
+    layered = options.mode == "review"
+    own = view.workspace
+    return Kept(
+        roots=tuple(
+            Root(path, shared=writable and not (layered and path == own), layered=layered and path == own)
+            for path, writable in view.roots
+        ),
+        hidden=frozenset(each.path for each in view.hidden),
+        fixed=frozenset() if layered else frozenset(view.fixed),
+        hide=options.policy.workspace.hide,
+        show=options.policy.workspace.show,
+        nothing=system.NOTHING,
+        covers=(empties.file, empties.directory),
+    )
 
 
 def _show(view: View, empties: system.Empties, masked: Masked | None) -> Iterator[Operation]:

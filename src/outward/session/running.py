@@ -17,6 +17,7 @@ from outward.session.loading import load_gateway
 from outward.session.preparation import Preparation, prepare
 from outward.session.signals import held
 from outward.workspace.guard import Guard
+from outward.workspace.keeper import Keeper
 
 GUARDS: Final = "guards"
 """The directory below the state directory that says what stands in for files that must not come into being."""
@@ -84,6 +85,7 @@ def run(options: Options, note: Callable[[str], None]) -> Outcome:
         spec = Spec(parts.preparation.launch, session, _stdio(terminal), layer)
         sandbox = stack.enter_context(backend.launch(spec))
         guard.watch(sandbox)
+        keeper = stack.enter_context(Keeper(parts.preparation.kept, sandbox, layer.directory if layer else None))
         if not sandbox.sockets.take_every_port:
             note(_FEW_PORTS)
 
@@ -93,10 +95,12 @@ def run(options: Options, note: Callable[[str], None]) -> Outcome:
             from outward.session.serving import serve
 
             recorder = Telling(journal, note) if options.debug else journal
-            code, summary = serve(options, parts, recorder, sandbox, terminal)
+            code, summary = serve(options, parts, recorder, sandbox, terminal, keeper.process)
         else:
             code, summary = sandbox.wait(), Summary()
         changed = layer is not None and not layer.empty
+    if keeper.trouble:
+        note(keeper.trouble.rstrip())
     if code is None:
         backend.probe()
         raise HostError(

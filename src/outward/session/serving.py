@@ -25,16 +25,21 @@ if TYPE_CHECKING:
 
 
 def serve(
-    options: Options, parts: Parts, journal: Recorder, sandbox: Sandbox, terminal: Terminal | None
+    options: Options,
+    parts: Parts,
+    journal: Recorder,
+    sandbox: Sandbox,
+    terminal: Terminal | None,
+    needed: int | None,
 ) -> tuple[int | None, Summary]:
     """Serves the sandbox until its command ends: its exit status, and what the gateway has counted.
 
-    The status is ``None`` when the sandbox could not be built.
+    The status is ``None`` when the sandbox could not be built. ``needed`` is as for the :class:`Supervisor`.
     """
     conceal()
     gateway = Gateway(policy=options.policy, store=parts.store, authority=parts.authority, journal=journal)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        code = runner.run(_serve(gateway, sandbox, terminal, options))
+        code = runner.run(_serve(gateway, sandbox, terminal, needed, options))
     return code, gateway.summary
 
 
@@ -54,11 +59,13 @@ def attend(gateway: Gateway, sockets: Sockets, agent: str) -> None:
             gateway.listen_on(sock, DnsFront(resolver))
 
 
-async def _serve(gateway: Gateway, sandbox: Sandbox, terminal: Terminal | None, options: Options) -> int | None:
+async def _serve(
+    gateway: Gateway, sandbox: Sandbox, terminal: Terminal | None, needed: int | None, options: Options
+) -> int | None:
     async with gateway:
         attend(gateway, sandbox.sockets.duplicate(), options.agent)
         resize = terminal.resize if terminal is not None else None
-        with Supervisor(sandbox, timeout=options.timeout, resize=resize) as supervisor:
+        with Supervisor(sandbox, timeout=options.timeout, resize=resize, needed=needed) as supervisor:
             if terminal is not None:
                 terminal.connect(asyncio.get_running_loop())
             with let_through():

@@ -19,10 +19,16 @@ GRACE: Final = 10.0
 
 
 class Supervisor:
-    """Supervises the command in ``sandbox``. A context manager in a running loop."""
+    """Supervises the command in ``sandbox``. A context manager in a running loop.
 
-    def __init__(self, sandbox: Sandbox, *, timeout: float | None, resize: Callable[[], None] | None) -> None:
+    ``needed`` is a descriptor of a process (a pidfd) without which the command does not go on, if there is one.
+    """
+
+    def __init__(
+        self, sandbox: Sandbox, *, timeout: float | None, resize: Callable[[], None] | None, needed: int | None = None
+    ) -> None:
         self._sandbox: Final = sandbox
+        self._needed: Final = needed
         self._timeout: Final = timeout
         self._resize: Final = resize
         self._loop: Final = asyncio.get_running_loop()
@@ -32,6 +38,8 @@ class Supervisor:
 
     def __enter__(self) -> Self:
         self._loop.add_reader(self._sandbox.fileno(), self._on_end)
+        if self._needed is not None:
+            self._loop.add_reader(self._needed, self._lose, self._needed)
         for number in FORWARDED:
             self._loop.add_signal_handler(number, self._forward, number)
         if self._resize is not None:
@@ -46,6 +54,8 @@ class Supervisor:
         for number in (*FORWARDED, signal.SIGWINCH):
             self._loop.remove_signal_handler(number)
         self._loop.remove_reader(self._sandbox.fileno())
+        if self._needed is not None:
+            self._loop.remove_reader(self._needed)
 
     async def wait(self) -> int | None:
         """Waits for the end; the exit status as a shell would give it, ``None`` when the sandbox could not be built."""
@@ -56,6 +66,11 @@ class Supervisor:
     def _on_end(self) -> None:
         self._loop.remove_reader(self._sandbox.fileno())
         self._ended.set()
+
+    def _lose(self, process: int) -> None:
+        self._loop.remove_reader(process)
+        if not self._sandbox.over:
+            self._kill(128 + signal.SIGKILL)
 
     def _forward(self, number: signal.Signals) -> None:
         self._send(number)

@@ -21,6 +21,7 @@ from typing import Final, NamedTuple, NoReturn, Protocol, Self
 
 from outward.core import HostError
 from outward.workspace.aside import new_fixed, set_aside
+from outward.workspace.forked import close_all_but
 from outward.workspace.patterns import Globs
 from outward.workspace.tree import Tree, is_directory, is_file
 
@@ -121,7 +122,7 @@ class Guard:
         try:
             os.setsid()
             signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-            _close_all_but(orders, answer, self._record)
+            close_all_but(orders, answer, self._record)
             watched = b""
             while chunk := os.read(orders, 64):
                 watched += chunk
@@ -201,16 +202,6 @@ def _remove(stand_in: StandIn) -> None:
                 os.rmdir(name, dir_fd=directory)
             elif is_file(status) and tree.read(stand_in.path, _LONGEST) == stand_in.content:
                 os.unlink(name, dir_fd=directory)
-
-
-def _close_all_but(*wanted: int) -> None:
-    quiet = os.open(os.devnull, os.O_RDWR)
-    for descriptor in range(3):
-        os.dup2(quiet, descriptor)
-    for descriptor in map(int, os.listdir("/proc/self/fd")):  # noqa: PTH208 (their numbers are all that is wanted)
-        if descriptor > 2 and descriptor not in wanted:
-            with suppress(OSError):  # the directory's own descriptor is closed by now
-                os.close(descriptor)
 
 
 def _wait(pid: int) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from outward import kernel
 from outward.core import HostError, OutwardError
+from outward.workspace.appeared import appeared
 from outward.workspace.masks import mask
 from outward.workspace.overlay import Overlay
 
@@ -35,7 +36,7 @@ class Masked(NamedTuple):
 
 class Layer(NamedTuple):
     """A session's changes to ``workspace``. ``started`` is when they began, in nanoseconds of the clock that dates files;
-    ``masked`` are the paths that were hidden then."""
+    ``masked`` are the paths that were hidden then, and since."""
 
     directory: Path
     workspace: str
@@ -156,7 +157,7 @@ def _read(record: Path) -> Layer:
             fields["started"],
             fields["agent"],
             tuple(fields["command"]),
-            tuple(fields["masked"]),
+            (*fields["masked"], *appeared(record.parent)),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise HostError(f"{record} is damaged", hint=f"What was written is in {record.parent / 'upper'}.") from error

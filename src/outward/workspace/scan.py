@@ -20,6 +20,7 @@ _PATTERNS: Final = tuple(pattern for patterns in HIDDEN.values() for pattern in 
 _HIDDEN: Final = Names(_PATTERNS)
 _SUSPECTS: Final = Names((*_PATTERNS, *SNIFFED))
 _EXAMPLES: Final = Names(EXAMPLES)
+_BY_NAME: Final = Names(pattern for pattern in _PATTERNS if not pattern.startswith("*"))
 _PLAIN: Final = tuple(pattern for pattern in _PATTERNS if not set(pattern) & set("/*?"))
 
 OPAQUE: Final = ("/.git/objects", "/.git/lfs")
@@ -70,6 +71,24 @@ class Scanner:
         """Names that are hidden wherever they come to lie, and that no exception could mean."""
         exceptions = Globs(pattern.rstrip("/").rpartition("/")[2] for pattern in self._exceptions)
         return tuple(name for name in _PLAIN if not exceptions.match(name))
+
+    def concerns(self, directory: str, name: str) -> bool:
+        """Whether anything may be said of a file of this name."""
+        return self._policy or _SUSPECTS.match(directory, name)
+
+    def hides_name(self, root: str, path: str, *, by_name: bool, otherwise: bool) -> bool:
+        """Whether something new at ``path`` below ``root`` is hidden, whatever is in it.
+
+        ``by_name`` leaves out the kinds of files of the built-in table; ``otherwise`` is the answer where nobody says
+        anything.
+        """
+        relative = path[len(root) + 1 :]
+        if self._show.match(relative):
+            return False
+        if otherwise or self._hide.match(relative):
+            return True
+        directory, _, name = path.rpartition("/")
+        return (_BY_NAME if by_name else _SUSPECTS).match(directory, name) and not _EXAMPLES.match(directory, name)
 
     def scan(self, root: str, *, fix: bool = False, skip: frozenset[str] = frozenset()) -> Found:
         """Everything in the tree below ``root``. ``fix`` also looks for what is to stay read-only.

@@ -59,7 +59,8 @@ class View(NamedTuple):
     """What is seen. Parents come before what lies in them, so that the order is the order of mounting.
 
     ``awaited`` are names that are hidden even where nothing has them yet, if that can be done. ``guarded`` is what must not
-    come into being; its stand-ins are among ``fixed``.
+    come into being; its stand-ins are among ``fixed``. ``roots`` are the exposures that were asked for: the workspace and
+    further paths.
     """
 
     workspace: str
@@ -72,6 +73,7 @@ class View(NamedTuple):
     system: tuple[str, ...] = ()
     awaited: tuple[str, ...] = ()
     guarded: Guarded = Guarded()
+    roots: tuple[Exposure, ...] = ()
 
     def sees(self, path: str) -> bool:
         """Whether the file at ``path``, all links followed, is there inside."""
@@ -109,6 +111,7 @@ def plan(wanted: Wanted) -> View:
         for path in map(_real, paths):
             _refuse_dangerous(path, wanted, writable=writable)
             exposures.setdefault(path, writable)
+    roots = tuple(Exposure(path, exposures[path]) for path in _parents_first(exposures))
     tools = _tools(wanted, exposures)
     found = _scan(wanted, exposures, tools)
     exposures |= {root: False for root in tools.roots if root not in exposures}
@@ -130,6 +133,7 @@ def plan(wanted: Wanted) -> View:
         system=wanted.system,
         awaited=Scanner(wanted.hide, wanted.show).awaited(),
         guarded=guarded,
+        roots=roots,
     )
 
 

@@ -153,3 +153,30 @@ def test_no_file_of_a_hidden_name_stays_uncovered(tmp_path_factory, names, extra
     covered = {each.path for each in Scanner().scan(str(root)).hidden}
     secret = any(name in {".env", "b.key", ".ssh"} for name in names)
     assert any(str(parent) in covered for parent in path.parents) is secret
+
+
+@pytest.mark.parametrize(
+    ("path", "by_name", "otherwise"),
+    [
+        (".env", True, True),
+        ("sub/.ENV.local", True, True),
+        ("sub/.config/gh", True, True),
+        ("id_ed25519", True, True),
+        ("server.key", False, True),
+        ("cert.pem", False, True),
+        ("prod.env", False, True),
+        (".env.example", False, False),
+        ("plain", False, False),
+    ],
+)
+def test_of_a_new_name_only_the_name_is_known(path, by_name, otherwise):
+    scanner = Scanner()
+    assert scanner.hides_name("/work", f"/work/{path}", by_name=True, otherwise=False) == by_name
+    assert scanner.hides_name("/work", f"/work/{path}", by_name=False, otherwise=False) == otherwise
+
+
+def test_a_policy_decides_about_new_names_as_about_old_ones():
+    scanner = Scanner(hide=["private/**"], show=[".env.test"])
+    assert scanner.hides_name("/work", "/work/private/x", by_name=True, otherwise=False)
+    assert not scanner.hides_name("/work", "/work/sub/.env.test", by_name=True, otherwise=True)
+    assert scanner.hides_name("/work", "/work/x", by_name=True, otherwise=True)
