@@ -170,7 +170,6 @@ class Docker:
         content = os.memfd_create("outward")
         try:
             os.write(content, root.archive(entries))
-            os.lseek(content, 0, os.SEEK_SET)
             self._engine.ask("import", "-", name, stdin=content)
         finally:
             os.close(content)

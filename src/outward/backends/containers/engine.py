@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -50,7 +51,12 @@ class Engine(NamedTuple):
         return ("rm", "--force", "--volumes", *at_once, *names)
 
     def ask(self, *arguments: str, stdin: int | None = None, before: Sequence[str] = ()) -> str:
-        """What the client answers; ``before`` is what starts it. Raises :class:`HostError` with what it says instead."""
+        """What the client answers; ``before`` is what starts it, and ``stdin`` a file that it reads from its beginning.
+
+        Raises :class:`HostError` with what it says instead.
+        """
+        if stdin is not None:
+            os.lseek(stdin, 0, os.SEEK_SET)
         try:
             done = subprocess.run(
                 [*before, self.path, *arguments],

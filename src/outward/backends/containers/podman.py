@@ -17,7 +17,8 @@ from outward.backends.containers.common import SHELL, Builder
 from outward.backends.containers.sandbox import Container
 from outward.backends.protocol import Capabilities
 from outward.cage import enter
-from outward.core import Shortfall
+from outward.core import HostError, Shortfall
+from outward.isolation import programs
 from outward.isolation.system import UID
 
 if TYPE_CHECKING:
@@ -39,6 +40,10 @@ _OTHERS: Final = 200000
 """Where users inside that are nobody outside begin, for root; others have their own ranges (/etc/subuid)."""
 
 _UNIFIED: Final = Path("/sys/fs/cgroup/cgroup.controllers")
+_BESIDE: Final = Path("/sys/fs/cgroup/unified/cgroup.controllers")
+
+_ONLY_CRUN: Final = "podman's runtime crun starts nothing where control groups of both versions hold controllers"
+_INSTEAD: Final = "Install runc, which does, or boot with systemd.unified_cgroup_hierarchy=1."
 
 
 def find(place: Place) -> Podman:
@@ -113,27 +118,26 @@ class Podman:
                 client.wait()  # it ends with its container
 
     def _create(self, name: str, spec: Spec, stack: ExitStack) -> None:
+        _, variables = self._build.environment(spec.launch, stack)
+        described = tuple(self._described(name, spec, stack))
+        self._engine.ask("create", *described, stdin=variables)
+        if _mixed() and self._engine.ask("inspect", "--format", "{{.OCIRuntime}}", name).endswith("crun"):
+            if programs.installed("runc") is None:
+                raise HostError(_ONLY_CRUN, hint=_INSTEAD)
+            self._engine.ask(*self._engine.removal([name]))
+            self._engine.ask("--runtime=runc", "create", *described, stdin=variables)
+
+    def _described(self, name: str, spec: Spec, stack: ExitStack) -> Iterator[str]:
+        """The container. Its variables are read from standard input."""
         launch = spec.launch
         found = self._build.mounts(launch.operations)
-        confined = [*self._mapped(), *self._build.confined(launch, spec.session, groups=self._groups)]
-        _, descriptor = self._build.environment(launch, stack)
-        os.lseek(descriptor, 0, os.SEEK_SET)
         init, *arguments = (*_INIT, *launch.command)
-        self._engine.ask(
-            *(
-                "create",
-                f"--name={name}",
-                *confined,
-                *line.networked("none"),
-                line.processes(),
-                "--read-only-tmpfs=false",
-                "--env-file=/dev/stdin",
-            ),
-            *("--no-hosts", *(["--tty"] if launch.terminal else [])),
-            *self._build.mount_arguments(found),
-            *(f"--entrypoint={init}", *self._image(launch, found, stack), *arguments),
-            stdin=descriptor,
-        )
+        yield f"--name={name}"
+        yield from (*self._mapped(), *self._build.confined(launch, spec.session, groups=self._groups))
+        yield from (*line.networked("none"), line.processes(), "--no-hosts")
+        yield from ("--read-only-tmpfs=false", "--env-file=/dev/stdin", *(["--tty"] if launch.terminal else []))
+        yield from self._build.mount_arguments(found)
+        yield from (f"--entrypoint={init}", *self._image(launch, found, stack), *arguments)
 
     def _init(self, name: str, layer: Layer | None) -> None:
         """Builds the container's file system, and stops short of starting the command. What is mounted is mounted now."""
@@ -159,6 +163,14 @@ class Podman:
             for kind, own in zip(("uid", "gid"), line.caller(), strict=True)
             for inside, outside, count in ((UID, own, 1), (0, _OTHERS, UID), (UID + 1, _OTHERS + UID, 65536 - UID - 1))
         ]
+
+
+def _mixed() -> bool:
+    """Whether control groups of version 2 hold controllers while others are those of version 1."""
+    try:
+        return _BESIDE.read_text().strip() != ""
+    except OSError:
+        return False
 
 
 def _started(process: int) -> int | None:
