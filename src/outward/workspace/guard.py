@@ -105,17 +105,27 @@ class Guard:
             return
         os.close(self._orders)
         with open(self._answer, "rb") as file:  # noqa: PTH123 (a descriptor)
-            self.aside = json.loads(file.read() or b"{}")
+            answer = file.read()
         os.waitpid(self._pid, 0)
+        try:
+            self.aside = json.loads(answer)
+        except ValueError:  # it was killed, so its look is ours to take; the next session takes away what stands in
+            self.aside = self._set_aside()
 
     def watch(self, sandbox: Ending) -> None:
-        """Says with which process the sandbox ends, if its descriptor is one of a process."""
+        """Says with which process the sandbox ends, if its descriptor is one of a process.
+
+        Raises :class:`HostError` where there is nobody to tell.
+        """
         if not self._pid:
             return
         for line in Path(f"/proc/self/fdinfo/{sandbox.fileno()}").read_text().splitlines():
             name, _, value = line.partition(":")
             if name == "Pid" and int(value) > 0:
-                os.write(self._orders, b"%d\n" % int(value))
+                try:
+                    os.write(self._orders, b"%d\n" % int(value))
+                except BrokenPipeError:
+                    raise HostError("what guards the workspace has been killed") from None
 
     def _keep(self, orders: int, answer: int) -> NoReturn:
         """In the child: waits for the end, and puts things right."""
