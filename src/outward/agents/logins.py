@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from outward.agents.seeds import Seed, Seeding, plant
 from outward.core import HostError
@@ -15,8 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@dataclass(frozen=True, slots=True)
-class LogIn:
+class LogIn(NamedTuple):
     """``path`` is below the home, the same inside as outside. ``tokens`` are the secrets of the preset, by where each token
     stands in the JSON document; those without which there is no getting others come first. ``kept`` is what else comes along:
     nothing that is not named here does, for it may be a secret of something else.

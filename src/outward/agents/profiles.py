@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from outward.agents.managed import Managed, claude_code
 from outward.agents.seeds import Seed
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from outward.agents.seeds import Seeding
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
+class Profile(NamedTuple):
     """One agent.
 
     ``commands`` are the names of its programs. ``preset`` is the policy that it gets when the user has none; with none of
@@ -26,7 +25,7 @@ class Profile:
     name: str
     commands: frozenset[str] = frozenset()
     preset: str | None = None
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = MappingProxyType({})
     seeds: tuple[Seed, ...] = ()
     managed: tuple[Managed, ...] = ()
 

@@ -231,7 +231,5 @@ def _enter(parent: int) -> None:
 
 def _holding(wanted: Limits) -> Holding:
     """What holds gVisor's processes. Files and sizes are limits of its own kernel's processes: see the bundle."""
-    from dataclasses import replace
-
     pids = None if wanted.pids is None else wanted.pids + _THREADS
-    return limits.plan(replace(wanted, files=None, pids=pids))
+    return limits.plan(wanted._replace(files=None, pids=pids))

@@ -39,7 +39,7 @@ def validate(file: Path | None, policy_file: Path | None, as_json: bool) -> int:
     except PolicyError as error:
         if not as_json:
             raise
-        problems = [{field: getattr(problem, field) for field in problem.__slots__} for problem in error.problems]
+        problems = [problem._asdict() for problem in error.problems]
         click.echo(json.dumps({"valid": False, "problems": problems}))
         return 2
     if as_json:

@@ -6,8 +6,7 @@ typed refusal. Nobody else catches them to carry on.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,8 +24,7 @@ class OutwardError(Exception):
         self.hint = hint
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """One mistake in a policy file.
 
     ``line`` and ``column`` count from 1; ``path`` is the field's path (``destinations[0].allow[1]``); ``found`` is what

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """What a sandbox may use; ``None`` for no limit of our own.
 
     ``memory`` is in octets, for all its processes together and what they keep in directories in memory. ``cpus`` are

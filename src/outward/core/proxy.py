@@ -6,7 +6,6 @@ The gateway is a proxy itself; here and wherever one is chained to, *proxy* mean
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias, cast
 
@@ -26,8 +25,7 @@ PROXY_SCHEMES: Final[tuple[ProxyScheme, ...]] = ("http", "https", "socks5", "soc
 _URL: Final = re.compile(r"(?P<scheme>[a-z0-9+.-]+)://(?:(?P<user>[^/?#]*)@)?(?P<place>[^/?#@]*)/?", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Proxy:
+class Proxy(NamedTuple):
     """A proxy to go through. ``str`` gives its address, which names no user.
 
     ``secret`` names the secret that is the password of ``username``, ``None`` for a proxy that knows its clients otherwise.
@@ -38,13 +36,16 @@ class Proxy:
     scheme: ProxyScheme
     host: str
     port: int
-    username: str = field(default="", repr=False)
+    username: str = ""
     secret: str | None = None
-    ca: str | None = field(default=None, repr=False)
+    ca: str | None = None
     no_proxy: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.scheme}://{host_and_port(self.host, self.port)}"
+
+    def __repr__(self) -> str:
+        return f"<Proxy {self}>"
 
 
 class CallerProxies(NamedTuple):

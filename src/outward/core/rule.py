@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from outward.core.proxy import Proxy
@@ -18,8 +17,7 @@ class Action(StrEnum):
     DENY = "deny"
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """One rule line.
 
     ``methods`` is ``None`` for any method. ``path`` is a glob over the canonical path; ``None`` only in ``allow: connect``
@@ -36,8 +34,7 @@ class Rule:
     capture: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Injection:
+class Injection(NamedTuple):
     """How one credential is put into an allowed request.
 
     ============== ========================================================================================
@@ -82,8 +79,7 @@ class Injection:
         return None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Destination:
+class Destination(NamedTuple):
     """A host, what may be asked of it, and which credential goes there. Compared by identity.
 
     ``host`` is canonical, ``*.suffix`` (one or more labels, never the suffix itself) or ``*``. ``connect_to`` is dialled
@@ -109,3 +105,12 @@ class Destination:
     redact: bool = True
     body_canaries: Literal["deny", "record"] = "deny"
     agents: frozenset[str] | None = None
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __ne__(self, other: object) -> bool:
+        return self is not other
+
+    def __hash__(self) -> int:
+        return id(self)

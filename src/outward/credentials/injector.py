@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import quote
 
@@ -113,7 +112,7 @@ class Injector:
         self._scrubber: Scrubber | None = None
         self.signer: Final[Signer | None] = next((_signer(i) for i in destination.inject if i.signs), None)
         self.passing: Final[Injector | None] = (
-            Injector(replace(destination, inject=(), client_credentials="pass"), store) if self.signer else None
+            Injector(destination._replace(inject=(), client_credentials="pass"), store) if self.signer else None
         )
 
     def ready(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
@@ -53,24 +52,23 @@ class Placed(NamedTuple):
         self.reading.problem(self.value.node, self.value.path, message, found=found, accepted=accepted)
 
 
-@dataclass(frozen=True, slots=True)
 class Parts:
     """Everything that the files of a policy contribute, in their order."""
 
-    secrets: list[Placed] = field(default_factory=list)
-    secret_names: set[str] = field(default_factory=set)  # also of those that could not be read
-    agents: list[Placed] = field(default_factory=list)
-    destinations: list[Placed] = field(default_factory=list)
-    references: list[Placed] = field(default_factory=list)  # names of secrets
-    shared: list[Placed] = field(default_factory=list)  # those of them that are the same for all agents
-    captures: list[Placed] = field(default_factory=list)  # names of secrets that answers bring
-    warnings: list[str] = field(default_factory=list)
-    registry_variables: dict[str, str] = field(default_factory=dict)
-    proxies: list[Placed] = field(default_factory=list)  # what each file says about the way out as a whole
+    def __init__(self) -> None:
+        self.secrets: Final[list[Placed]] = []
+        self.secret_names: Final[set[str]] = set()  # also of those that could not be read
+        self.agents: Final[list[Placed]] = []
+        self.destinations: Final[list[Placed]] = []
+        self.references: Final[list[Placed]] = []  # names of secrets
+        self.shared: Final[list[Placed]] = []  # those of them that are the same for all agents
+        self.captures: Final[list[Placed]] = []  # names of secrets that answers bring
+        self.warnings: Final[list[str]] = []
+        self.registry_variables: Final[dict[str, str]] = {}
+        self.proxies: Final[list[Placed]] = []  # what each file says about the way out as a whole
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(NamedTuple):
     """What building may ask of the world outside."""
 
     home: Path
@@ -151,8 +149,8 @@ class Builder:
             if option in value.data:
                 message = f"{option!r} is for one value, and this source gives {len(AWS_STS_PARTS)}"
                 self._place(None, value.data[option]).problem(message, accepted="sandbox: {env: {set: …}}")
-        bare = replace(spec, expose=None, placeholder=None)
-        return [replace(bare, name=f"{name}.{part}", part=part) for part in AWS_STS_PARTS]
+        bare = spec._replace(expose=None, placeholder=None)
+        return [bare._replace(name=f"{name}.{part}", part=part) for part in AWS_STS_PARTS]
 
     def _check_settings(self, source: str, settings: Value) -> None:
         """What the settings of a source mean together."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -232,7 +231,7 @@ def _sent_through(proxy: Proxy | Literal["none"] | None, placed: Placed) -> Plac
     destination = placed.thing
     if proxy is None or destination.proxy is not None or destination.connect_to is not None:
         return placed
-    return placed._replace(thing=replace(destination, proxy=proxy))
+    return placed._replace(thing=destination._replace(proxy=proxy))
 
 
 def _merged(one: SecretSpec, two: SecretSpec) -> SecretSpec | None:
@@ -245,7 +244,7 @@ def _merged(one: SecretSpec, two: SecretSpec) -> SecretSpec | None:
         if a is not None and b is not None and a != b:
             return None
         options[option] = a if a is not None else b
-    return replace(one, **options)
+    return one._replace(**options)
 
 
 def _check_circles(secrets: Mapping[str, Placed]) -> None:

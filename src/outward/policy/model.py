@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol
 
 from outward.core import Limits
 from outward.policy.decide import Decider
@@ -31,8 +31,7 @@ _LOG_IN_FILES: Final = {"kubernetes": "kubeconfig", "vault": "jwt"}
 """By source: the setting that names a file with a log-in in it."""
 
 
-@dataclass(frozen=True, slots=True)
-class SecretSpec:
+class SecretSpec(NamedTuple):
     """Where a secret comes from; never its value.
 
     ``argument`` belongs to ``source``: a variable's name (``env``), an absolute path (``file``), an argument list
@@ -68,16 +67,14 @@ class SecretSpec:
         return (self.settings[named],) if named is not None and named in self.settings else ()
 
 
-@dataclass(frozen=True, slots=True)
-class AgentSpec:
+class AgentSpec(NamedTuple):
     """An agent that names itself to a gateway: its proxy password is the value of ``secret``."""
 
     name: str
     secret: str
 
 
-@dataclass(frozen=True, slots=True)
-class WorkspaceSpec:
+class WorkspaceSpec(NamedTuple):
     """What the sandbox sees of the workspace. ``hide`` adds globs to the built-in list, ``show`` makes exceptions.
 
     ``allow_write`` are globs of what the agent may write although it takes effect outside.
@@ -89,21 +86,23 @@ class WorkspaceSpec:
     allow_write: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class SandboxSpec:
+class SandboxSpec(NamedTuple):
     """How processes are confined, and what they see besides the workspace. Paths are absolute."""
 
     backend: Literal["bubblewrap", "docker", "podman", "gvisor", "microvm", "none"] = "bubblewrap"
     seccomp: Literal["default", "nested"] = "default"
-    limits: Limits = field(default_factory=Limits)
+    limits: Limits = Limits()
     read: tuple[Path, ...] = ()
     write: tuple[Path, ...] = ()
     tools: Literal["path", "system"] = "path"
-    env_set: Mapping[str, str] = field(default_factory=dict)
+    env_set: Mapping[str, str] = MappingProxyType({})
     env_pass: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, eq=False)
+_WORKSPACE: Final = WorkspaceSpec()
+_SANDBOX: Final = SandboxSpec()
+
+
 class Policy:
     """A policy, compiled once. An empty one denies everything.
 
@@ -112,19 +111,29 @@ class Policy:
     wider. ``registry_variables`` tell the package managers inside where to fetch from. ``decider`` is what :meth:`decide` asks.
     """
 
-    secrets: Mapping[str, SecretSpec] = field(default_factory=dict)
-    destinations: tuple[Destination, ...] = ()
-    agents: Mapping[str, AgentSpec] = field(default_factory=dict)
-    workspace: WorkspaceSpec = WorkspaceSpec()
-    sandbox: SandboxSpec = SandboxSpec()
-    proxy: Proxy | Literal["none"] | None = None
-    files: tuple[Path, ...] = ()
-    warnings: tuple[str, ...] = ()
-    registry_variables: Mapping[str, str] = field(default_factory=dict)
-    decider: Decider = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "decider", Decider(self.destinations))
+    def __init__(
+        self,
+        *,
+        secrets: Mapping[str, SecretSpec] = MappingProxyType({}),
+        destinations: tuple[Destination, ...] = (),
+        agents: Mapping[str, AgentSpec] = MappingProxyType({}),
+        workspace: WorkspaceSpec = _WORKSPACE,
+        sandbox: SandboxSpec = _SANDBOX,
+        proxy: Proxy | Literal["none"] | None = None,
+        files: tuple[Path, ...] = (),
+        warnings: tuple[str, ...] = (),
+        registry_variables: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        self.secrets: Final = secrets
+        self.destinations: Final = destinations
+        self.agents: Final = agents
+        self.workspace: Final = workspace
+        self.sandbox: Final = sandbox
+        self.proxy: Final = proxy
+        self.files: Final = files
+        self.warnings: Final = warnings
+        self.registry_variables: Final = registry_variables
+        self.decider: Final = Decider(destinations)
 
     def decide(self, request: Request) -> Verdict:
         """The verdict about a request. Pure and total: any request gets one, and nothing matching is a deny."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from outward.core import OutwardError
 from outward.policy.load import load
@@ -16,8 +15,7 @@ if TYPE_CHECKING:
     from outward.policy.model import Policy, Registries
 
 
-@dataclass(frozen=True, slots=True)
-class Sources:
+class Sources(NamedTuple):
     """Everything that :func:`load` was told: a policy follows from this alone.
 
     ``texts`` are the files that were read, by path; ``urls`` and ``variables`` the answers of :class:`Registries`.
@@ -25,9 +23,9 @@ class Sources:
 
     file: Path | None
     home: Path
-    texts: dict[str, str] = field(default_factory=dict)
-    urls: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    variables: dict[str, dict[str, str]] = field(default_factory=dict)
+    texts: dict[str, str]
+    urls: dict[str, tuple[str, ...]]
+    variables: dict[str, dict[str, str]]
 
     def load(self) -> Policy:
         """The policy. Raises :class:`PolicyError`; also if something is needed that was not there when it was gathered."""
@@ -64,7 +62,7 @@ def gather(
     file: Path | None, *, registries: Registries, home: Path, files: Callable[[Path], str]
 ) -> tuple[Policy, Sources]:
     """As :func:`load`, with what the policy was made from. A file is read once, however often it is needed."""
-    sources = Sources(file, home)
+    sources = Sources(file, home, {}, {}, {})
 
     def read(path: Path) -> str:
         if str(path) not in sources.texts:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from outward.agents import Seeding, bring_along, home_of, managed_files, plant
@@ -57,7 +56,7 @@ class Preparation(NamedTuple):
             yield operation.describe()
         for name, value in sorted(self.launch.environment.items()):
             yield f"{'variable':<11}{name}={value}"
-        for limit, value in asdict(self.limits).items():
+        for limit, value in self.limits._asdict().items():
             if value is not None:
                 yield f"{'limit':<11}{limit} {value}"
         yield from self.backend.describe(self.launch)

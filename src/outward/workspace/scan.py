@@ -6,7 +6,6 @@ Runs before the agent does. Whatever cannot be looked at is hidden; whatever van
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from outward.workspace.fixed import FIXED, looks_like_repository, parts_of
@@ -39,15 +38,15 @@ class Hidden(NamedTuple):
     directory: bool
 
 
-@dataclass(slots=True)
 class Found:
     """What a scan gives. ``pinned`` are directories that must not be renamed: a fixed or hidden path lies in them. ``links``
     have the name of something fixed, and lead to it."""
 
-    hidden: list[Hidden] = field(default_factory=list)
-    fixed: list[str] = field(default_factory=list)
-    pinned: list[str] = field(default_factory=list)
-    links: list[str] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.hidden: list[Hidden] = []
+        self.fixed: list[str] = []
+        self.pinned: list[str] = []
+        self.links: list[str] = []
 
     def extend(self, other: Found) -> None:
         """Adds what another scan found."""

@@ -64,7 +64,7 @@ def test_who_does_not_listen_is_noticed(ends: tuple[Channel, Channel]) -> None:
 
 def test_a_change_of_any_size_comes_along(ends: tuple[Channel, Channel]) -> None:
     one, two = ends
-    sources = Sources(Path("/p.yaml"), Path("/home/u"), {"/p.yaml": "ä" * 3_000_000}, {"npm": ("https://r/",)})
+    sources = Sources(Path("/p.yaml"), Path("/home/u"), {"/p.yaml": "ä" * 3_000_000}, {"npm": ("https://r/",)}, {})
     change = write_change(sources, {"key": "sk-ant-test-placeholder"})
     for _ in range(2):
         one.send(Message(Kind.REPLACE, descriptor=change))

@@ -8,7 +8,6 @@ import select
 import socket
 import termios
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -182,7 +181,7 @@ class MicroVM:
 def _of_qemu(limits: Limits) -> Limits:
     """What QEMU is held to from outside; the rest is held in the machine."""
     memory = None if limits.memory is None else limits.memory + _OVERHEAD
-    return replace(limits, memory=memory, pids=None, files=None, disk=None)
+    return limits._replace(memory=memory, pids=None, files=None, disk=None)
 
 
 def _duplicate(descriptor: int, stack: ExitStack) -> int:
