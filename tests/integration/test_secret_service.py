@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
-from outward.cli.main import cli
+from outward.cli.verbs import cli
 from outward.core import SecretUnavailable
 from outward.credentials import CredentialStore
 from outward.credentials.local import system

@@ -23,11 +23,15 @@ pytestmark = pytest.mark.needs("bubblewrap")
 LATER = {
     # Modules that cost milliseconds and have no business before the sandbox is being built.
     "asyncio.events",
+    "click",
     "cryptography",
+    "dataclasses",
     "idna",
+    "inspect",
     "outward.gateway.client",
     "outward.audit.verify",
     "outward.credentials.injector",
+    "platform",
     "rich",
     "secrets",
     "shutil",

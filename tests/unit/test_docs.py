@@ -12,7 +12,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from outward.cli.main import VERBS, cli
+from outward.cli.verbs import VERBS, cli
 from outward.policy import load, read_text
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,7 @@ from pathlib import Path
 from click.testing import CliRunner
 
 from outward import __version__, native
-from outward.cli.main import cli
+from outward.cli.verbs import cli
 
 SOURCE = Path(__file__).parents[2] / "src" / "outward"
 

@@ -39,15 +39,12 @@ def has_terminal() -> bool:
 
 
 def ask_hidden(question: str) -> str:
-    """An answer that does not show. Raises :class:`HostError` where there is nobody to ask."""
+    """An answer that does not show. Raises :class:`HostError` where there is nobody to ask, ``EOFError`` for an end of input."""
     if not has_terminal():
         raise HostError(f"there is no terminal to ask for: {question}")
     import getpass  # here: it takes the terminal's settings apart
 
-    try:
-        return getpass.getpass(f"{question}: ")
-    except EOFError:
-        raise click.Abort from None
+    return getpass.getpass(f"{question}: ")
 
 
 def ask_new_passphrase() -> bytes:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from outward.cli.arguments import BACKENDS
 from outward.cli.home import state_directory
-from outward.cli.run import BACKENDS
 from outward.cli.summary import printable
 from outward.doctor import CLIENTS, Trials, look_at_machine, try_backends, try_clients
 

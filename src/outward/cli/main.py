@@ -1,119 +1,45 @@
-"""The command ``outward``: finds the verb's module, runs it, and turns errors into messages and exit statuses."""
+"""The command ``outward``: has its words done, and turns errors into messages and exit statuses."""
 
 from __future__ import annotations
 
-import gc
-import importlib
 import os
 import sys
-from typing import Final
+from typing import Any
 
-import click
-
-from outward import __version__, native
-from outward.core import HostError, OutwardError, PolicyError
-
-VERBS: Final[dict[str, tuple[str, str]]] = {
-    # verb: (module in outward.cli whose `command` it is, one line for --help). Imported only when called.
-    "run": ("run", "Run a command in the sandbox; its only way out is the gateway."),
-    "init": ("init", "Write a starter policy from the agents and credentials on this machine."),
-    "serve": ("serve", "Run a gateway for containers, dev containers and teams."),
-    "review": ("review", "Show what a session in review mode changed."),
-    "apply": ("apply", "Take a session's changes over into the workspace."),
-    "discard": ("discard", "Remove a session's changes."),
-    "check": ("check", "Say what the policy decides about a request, without sending it."),
-    "log": ("log", "Read the audit journal."),
-    "audit": ("audit", "Verify the audit journal's hash chain."),
-    "env": ("env", "Print the variables that make a client use a running gateway."),
-    "secret": ("secret", "Keep secrets on this machine; what was done with each."),
-    "doctor": ("doctor", "What this machine can do, and whether its clients trust the gateway."),
-    "image": ("image", "Make what containers and virtual machines are started from."),
-    "policy": ("policy", "Validate, show and edit policies."),
-}
-
-EXIT_USAGE: Final = 2
-EXIT_SETUP: Final = 125
-
-
-class Verbs(click.Group):
-    """Loads a verb's module only when it is called: start-up time is a feature."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """The verbs, in the order in which a person meets them."""
-        return list(VERBS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The verb's command, or nothing (click then suggests the nearest)."""
-        if cmd_name not in VERBS:
-            return None
-        module = importlib.import_module(f"outward.cli.{VERBS[cmd_name][0]}")
-        # What is loaded by now lives as long as the process: the collector need not look at it again.
-        gc.freeze()
-        gc.enable()
-        command: click.Command = module.command
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does, with the nearest verb in the error."""
-        if args and args[0] not in VERBS and not args[0].startswith("-"):
-            import difflib  # here: only for a mistyped verb
-
-            near = difflib.get_close_matches(args[0], VERBS, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            ctx.fail(f"No such command {args[0]!r}.{hint}")
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The table of verbs, without importing any of them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(verb, line) for verb, (_, line) in VERBS.items()])
-
-
-def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
-    if wanted:
-        click.echo(f"outward {__version__} ({native.kind()})")
-        ctx.exit()
-
-
-@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
-def cli() -> None:
-    """Let AI coding agents work without ever holding your secrets.
-
-    \b
-      outward run -- claude           run an agent in a sandbox whose only way out is the gateway
-      outward check GET https://…     what would the policy say?
-      outward log --denied            what was refused, and the command that would allow it
-    """
+from outward.cli.arguments import read_plainly
+from outward.cli.process import EXIT_INTERRUPTED, EXIT_SETUP, EXIT_USAGE, collect_from_here, collect_later, leave
+from outward.cli.saying import say_error
+from outward.core import HostError, OutwardError
 
 
 def main() -> None:
     """Entry point. Exit status: 2 for usage and policy errors, 125 when the machine lacks something, else the verb's."""
-    gc.disable()  # until the verb is loaded: start-up makes many objects and no garbage
+    collect_later()
     try:
-        status = cli.main(standalone_mode=False, windows_expand_args=False)
-    except click.ClickException as error:
-        error.show()
-        status = EXIT_USAGE
-    except click.Abort:
-        status = 130
+        status = _do(sys.argv[1:])
+    except (EOFError, KeyboardInterrupt):
+        print(file=sys.stderr)
+        status = EXIT_INTERRUPTED
     except OutwardError as error:
-        _show(error)
+        say_error(error)
         status = EXIT_SETUP if isinstance(error, HostError) else EXIT_USAGE
     except BrokenPipeError:
         # The reader of our output is gone (`outward log | head`); Python would complain again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
-    sys.exit(status if isinstance(status, int) else 0)
+    status = status if isinstance(status, int) else 0
+    if sys.argv[1:2] == ["run"]:
+        leave(status)
+    sys.exit(status)
 
 
-def _show(error: OutwardError) -> None:
-    if isinstance(error, PolicyError):
-        for problem in error.problems:
-            click.echo(f"outward: {problem}", err=True)
-    else:
-        click.echo(f"outward: {error.message}", err=True)
-    if error.hint:
-        click.echo(f"  {error.hint}", err=True)
+def _do(words: list[str]) -> Any:
+    # `run` is what has to start quickly; either of these takes longer to load than a sandbox to build.
+    if words[:1] == ["run"] and (arguments := read_plainly(words[1:])) is not None:
+        from outward.cli.starting import start
+
+        collect_from_here()
+        return start(arguments)
+    from outward.cli.verbs import call
+
+    return call()

@@ -7,8 +7,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
+from outward.cli.saying import say
 from outward.core import OutwardError, PolicyError, Problem
 
 if TYPE_CHECKING:
@@ -50,9 +49,7 @@ def load_policy(option: Path | None, *, agent_preset: str | None = None, workspa
     file = find_policy(option)
     presets = (agent_preset,) if file is None and agent_preset is not None else ()
     if presets:
-        click.echo(
-            f"outward: no policy file; using the preset {agent_preset!r} (outward policy show {agent_preset})", err=True
-        )
+        say(f"no policy file; using the preset {agent_preset!r} (outward policy show {agent_preset})")
     registries = ClientRegistries(avoid=(Path.cwd(), *((workspace,) if workspace else ())))
     return load(file, presets=presets, registries=registries, home=Path.home(), files=read_trusted)
 

@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 TIME_LIMIT: Final = 20.0
 """Seconds that a package manager has to answer."""
 
-_PIP_SETTING: Final = re.compile(r"(?:[\w.:-]*\.)(?:index-url|extra-index-url)='([^']*)'")
+# Both are compiled where they are used: most policies ask for no registry.
+_PIP_SETTING: Final = r"(?:[\w.:-]*\.)(?:index-url|extra-index-url)='([^']*)'"
+_URL: Final = r"https?://[^\s\"'\]]+"
 _PIP_DEFAULT: Final = (
     "from pip._internal.models.index import PyPI as p; print(p.simple_url); print('https://' + p.file_storage_domain)"
 )
-_URL: Final = re.compile(r"https?://[^\s\"'\]]+")
 
 
 class ClientRegistries:
@@ -68,7 +69,7 @@ class ClientRegistries:
         return self._avoid.isdisjoint((real, *real.parents))
 
     def _program(self, name: str) -> str | None:
-        import shutil  # here, as below: most policies ask for no registry
+        import shutil  # here, as below: for the same reason
 
         found = shutil.which(name, path=self._path())
         return found if found is not None and self._outside(Path(found)) else None
@@ -113,14 +114,14 @@ class ClientRegistries:
             default = self._ask(python, "-I", "-c", _PIP_DEFAULT)
             if not default:
                 continue  # this Python has no pip
-            configured = [line for line in settings.splitlines() if _PIP_SETTING.fullmatch(line)]
-            extra = [url for line in configured if "extra-index-url" in line for url in _URL.findall(line)]
-            index = [url for line in configured if "extra-index-url" not in line for url in _URL.findall(line)]
+            configured = [line for line in settings.splitlines() if re.fullmatch(_PIP_SETTING, line)]
+            extra = [url for line in configured if "extra-index-url" in line for url in re.findall(_URL, line)]
+            index = [url for line in configured if "extra-index-url" not in line for url in re.findall(_URL, line)]
             self._variables["pip"] = {
                 "PIP_INDEX_URL": " ".join(map(_without_credentials, index[-1:])),
                 "PIP_EXTRA_INDEX_URL": " ".join(map(_without_credentials, extra)),
             }
-            yield from (url for line in configured for url in _URL.findall(line))
+            yield from (url for line in configured for url in re.findall(_URL, line))
             if not index:
                 yield from default.split()
             return
@@ -134,23 +135,23 @@ class ClientRegistries:
             for group in (settings.get("source"), settings.get("registries")):
                 for table in group.values() if isinstance(group, dict) else ():
                     if isinstance(table, dict):
-                        yield from _URL.findall(f"{table.get('registry')} {table.get('index')}")
+                        yield from re.findall(_URL, f"{table.get('registry')} {table.get('index')}")
         # The indexes that cargo has used before, its own default among them, and where their crates are.
         for settings_file in sorted((home / "registry" / "index").glob("*/config.json")):
             yield f"https://{settings_file.parent.name.rpartition('-')[0]}/"
-            yield from _URL.findall(str(_json(settings_file).get("dl", "")))
+            yield from re.findall(_URL, str(_json(settings_file).get("dl", "")))
 
     def _apt(self) -> Iterator[str]:
         directory = self._apt_directory
         for file in (directory / "sources.list", *sorted((directory / "sources.list.d").glob("*.list"))):
             for line in _lines(file):
                 if line.startswith(("deb ", "deb\t", "deb[")):
-                    yield from _URL.findall(line.partition("#")[0])[:1]
+                    yield from re.findall(_URL, line.partition("#")[0])[:1]
         for file in sorted((directory / "sources.list.d").glob("*.sources")):
             for stanza in "\n".join(_lines(file)).split("\n\n"):
                 if not re.search(r"(?im)^enabled:\s*no\s*$", stanza):
                     for uris in re.findall(r"(?im)^uris:((?:.|\n[ \t])*)", stanza):
-                        yield from _URL.findall(uris)
+                        yield from re.findall(_URL, uris)
 
 
 def _lines(file: Path) -> list[str]:

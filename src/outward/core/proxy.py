@@ -22,7 +22,7 @@ ProxyScheme: TypeAlias = Literal["http", "https", "socks5", "socks5h"]
 
 PROXY_SCHEMES: Final[tuple[ProxyScheme, ...]] = ("http", "https", "socks5", "socks5h")
 
-_URL: Final = re.compile(r"(?P<scheme>[a-z0-9+.-]+)://(?:(?P<user>[^/?#]*)@)?(?P<place>[^/?#@]*)/?", re.IGNORECASE)
+_URL: Final = r"(?i:(?P<scheme>[a-z0-9+.-]+)://(?:(?P<user>[^/?#]*)@)?(?P<place>[^/?#@]*)/?)"
 
 
 class Proxy(NamedTuple):
@@ -77,7 +77,7 @@ def parse_proxy_url(url: str) -> ProxyAddress:
     Raises :class:`ClientError`, which never repeats the text: there may be a password anywhere in it. A port must be given
     except with https: what is meant without one differs between programs (80, 1080, 3128).
     """
-    match = _URL.fullmatch(url)
+    match = re.fullmatch(_URL, url)
     if match is None:
         raise ClientError("this is no SCHEME://HOST:PORT")
     scheme = match["scheme"].lower()

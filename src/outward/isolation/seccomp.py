@@ -7,7 +7,7 @@ The filter sees ``struct seccomp_data``: the call's number, the architecture and
 from __future__ import annotations
 
 import errno
-import platform
+import os
 import struct
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
@@ -49,7 +49,7 @@ def program(profile: Profile = "default", machine: str | None = None) -> bytes:
 
 def architecture(machine: str | None = None) -> Architecture:
     """The architecture of this machine, or of the named one, if there is a table for it. Raises :class:`HostError`."""
-    machine = machine or platform.machine()
+    machine = machine or os.uname().machine
     if machine not in AUDIT_ARCHITECTURE:
         raise HostError(
             f"there is no system call filter for {machine}",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_DEPTH: Final = 32
-_NUMBER: Final = re.compile(
+_NUMBER: Final = (  # compiled where it is used: `outward run` has to start quickly
     r"[-+]?(?:0x[0-9a-fA-F]+|0o[0-7]+|(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|\.(?:inf|Inf|INF)|\.nan)"
 )
 _NOTHING: Final = frozenset({"", "~", "null", "Null", "NULL"})
@@ -47,7 +47,7 @@ class Scalar(NamedTuple):
             return "nothing"
         if self.text in {"true", "false"}:
             return "boolean"
-        return "number" if _NUMBER.fullmatch(self.text) else "text"
+        return "number" if re.fullmatch(_NUMBER, self.text) else "text"
 
 
 class Sequence(NamedTuple):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 SUFFIX: Final = ".set-aside"
 
-INERT_SETTINGS: Final = re.compile(
+INERT_SETTINGS: Final = (  # compiled where it is used, as those below: few sessions need them
     # Settings of a repository that name no program and no other file of settings, as `git init` and `git clone` write them:
     # section.key = value, in lower case, whatever the subsection. Anything else is looked at as if it did.
     r"core\.(?:repositoryformatversion|filemode|bare|logallrefupdates|ignorecase|precomposeunicode|symlinks|autocrlf|eol)=.*"
@@ -29,8 +29,8 @@ INERT_SETTINGS: Final = re.compile(
     r"|submodule\.(?:active)=.*"
     r"|init\.defaultbranch=.*"
 )
-_SECTION: Final = re.compile(r'\[\s*([A-Za-z0-9.-]+)(?:\s+"(?:[^"\\\n]|\\.)*")?\s*\]')
-_SETTING: Final = re.compile(r"([A-Za-z][A-Za-z0-9-]*)\s*(?:=\s*(.*))?")
+_SECTION: Final = r'\[\s*([A-Za-z0-9.-]+)(?:\s+"(?:[^"\\\n]|\\.)*")?\s*\]'
+_SETTING: Final = r"([A-Za-z][A-Za-z0-9-]*)\s*(?:=\s*(.*))?"
 _LONGEST: Final = 1 << 16
 
 
@@ -119,17 +119,17 @@ def inert_settings(text: str | None) -> bool:
         line = line.strip()
         if not line or line[0] in "#;":
             continue
-        if heading := _SECTION.match(line):
+        if heading := re.match(_SECTION, line):
             section = heading[1].lower()
             line = line[heading.end() :].strip()
             if not line:
                 continue
-        setting = _SETTING.fullmatch(line)
+        setting = re.fullmatch(_SETTING, line)
         if (
             setting is None or "\\" in line or '"' in line
         ):  # continued lines and quotes: git reads more into them than we do
             return False
-        if not INERT_SETTINGS.fullmatch(f"{section}.{setting[1].lower()}={setting[2] or ''}"):
+        if not re.fullmatch(INERT_SETTINGS, f"{section}.{setting[1].lower()}={setting[2] or ''}"):
             return False
     return True
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
-from outward.cli.main import cli
+from outward.cli.verbs import cli
 from outward.workspace.layer import Layer, Masked, create
 
 if TYPE_CHECKING:
