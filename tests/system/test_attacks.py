@@ -171,6 +171,25 @@ class TestSecrets:
             assert caller.inside(f"cat {name}").stdout == ""
             assert caller.inside(f"echo x >{name}").returncode != 0
 
+    @pytest.mark.parametrize("source", ["command: [op, read]", 'onepassword: "op://a/b/c"'])
+    def test_a_program_that_gets_a_secret_is_none_of_the_agent_s(self, caller, source):
+        """As in a project whose ``.venv`` is activated: its programs come before all others."""
+        ours, planted = caller.home / "tools/op", caller.workspace / ".venv/bin/op"
+        for file in (ours, planted):
+            caller.file(file, f"#!/bin/sh\ntouch {file}.ran\nprintf {SECRET}\n", 0o755)
+        caller.environment["PATH"] = f"{planted.parent}:{ours.parent}:/usr/bin:/bin"
+        caller.file(
+            caller.home / ".config/outward/policy.yaml",
+            f"version: 1\nsecrets: {{key: {{{source}}}}}\ndestinations:\n"
+            "  - {host: api.example.com, scheme: http, connect_to: '127.0.0.1:1', allow: [GET /],\n"
+            "     inject: [{header: x, secret: key}]}\n",
+        )
+        caller.inside("curl -s http://api.example.com/")
+        assert ours.with_name("op.ran").exists()
+        assert not planted.with_name("op.ran").exists()
+        caller.inside("curl -s http://api.example.com/", "--mode=read")
+        assert planted.with_name("op.ran").exists(), "a project that the agent cannot write to is the person's own"
+
     def test_the_placeholder_is_there_instead(self, with_secret):
         found = with_secret.inside("echo $ANTHROPIC_API_KEY").stdout.strip()
         assert found.startswith("sk-ant-")

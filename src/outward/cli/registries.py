@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from outward.workspace.outside import Outside
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
@@ -34,8 +36,7 @@ class ClientRegistries:
     def __init__(self, *, avoid: Sequence[Path], apt: Path = Path("/etc/apt")) -> None:
         """``avoid`` are the directories in which the sandbox may write; the home and what holds it never is one."""
         self._apt_directory: Final = apt
-        home = Path.home().resolve()
-        self._avoid: Final = {path.resolve() for path in avoid} - {home, *home.parents}
+        self._outside: Final = Outside(avoid, Path.home())
         self._known: dict[str, tuple[str, ...]] = {}
         self._variables: dict[str, dict[str, str]] = {}
         self._clients: Final[Mapping[str, Callable[[], Iterable[str]]]] = {
@@ -57,22 +58,13 @@ class ClientRegistries:
         return {name: value for name, value in self._variables.get(client, {}).items() if value}
 
     def _path(self) -> str:
-        """The caller's PATH without directories in which the sandbox may write."""
-        return os.pathsep.join(
-            entry for entry in os.environ.get("PATH", os.defpath).split(os.pathsep) if self._outside(Path(entry))
-        )
-
-    def _outside(self, path: Path) -> bool:
-        if not path.is_absolute():
-            return False
-        real = path.resolve()
-        return self._avoid.isdisjoint((real, *real.parents))
+        return self._outside.search_path(os.environ.get("PATH", os.defpath))
 
     def _program(self, name: str) -> str | None:
         import shutil  # here, as below: for the same reason
 
         found = shutil.which(name, path=self._path())
-        return found if found is not None and self._outside(Path(found)) else None
+        return found if found is not None and self._outside.holds(Path(found)) else None
 
     def _ask(self, *command: str) -> str:
         """What a command prints; nothing if it fails. Runs at /, where no project configures it."""
@@ -128,7 +120,7 @@ class ClientRegistries:
 
     def _cargo(self) -> Iterator[str]:
         home = Path(os.environ.get("CARGO_HOME") or Path.home() / ".cargo")
-        if not self._outside(home):
+        if not self._outside.holds(home):
             return
         for name in ("config.toml", "config"):
             settings = _toml(home / name)

@@ -18,12 +18,16 @@ from outward.session.preparation import Preparation, prepare
 from outward.session.signals import held
 from outward.workspace.guard import Guard
 from outward.workspace.keeper import Keeper
+from outward.workspace.outside import Outside
 
 GUARDS: Final = "guards"
 """The directory below the state directory that says what stands in for files that must not come into being."""
 
 LAYERS: Final = "layers"
 """The directory below the state directory in which changes wait for review."""
+
+_ASK_PROGRAMS: Final = frozenset({"azure", "bitwarden", "command", "kubernetes", "onepassword"})
+"""Sources of secrets that may run programs."""
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -60,9 +64,18 @@ class Parts(NamedTuple):
 
 def assemble(options: Options) -> Parts:
     """Everything up to the point where something would be started. See :func:`~outward.session.preparation.prepare`."""
-    store = CredentialStore(options.policy.secrets, environment=options.environment, caller=options.proxies)
+    store = CredentialStore(options.policy.secrets, environment=_outside(options), caller=options.proxies)
     authority = Authority.open(options.state / "pki")
     return Parts(store, authority, prepare(options, authority, store.exposed()))
+
+
+def _outside(options: Options) -> Mapping[str, str]:
+    """The caller's environment, whose programs get secrets: none that the agent can have written, such as in a ``.venv``."""
+    if _ASK_PROGRAMS.isdisjoint(spec.source for spec in options.policy.secrets.values()):
+        return options.environment
+    written = (*options.policy.sandbox.write, *((options.workspace,) if options.mode == "write" else ()))
+    path = Outside(written, options.home).search_path(options.environment.get("PATH", os.defpath))
+    return {**options.environment, "PATH": path}
 
 
 def run(options: Options, note: Callable[[str], None]) -> Outcome:

@@ -45,6 +45,7 @@ async def output_of(
             cwd=directory,
         )
     except OSError as error:
+        hint += " No program is taken from where a sandbox may write, such as a project's .venv."
         raise SecretUnavailable(name, f"cannot run {argv[0]}: {error.strerror}", hint=hint) from error
     try:
         async with asyncio.timeout(TIME_LIMIT):
