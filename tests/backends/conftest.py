@@ -6,6 +6,7 @@ first, as SSH does. Docker gets a daemon of its own, which ends with the tests.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -49,6 +50,13 @@ destinations:
 """
 
 
+RUNTIMES = {
+    # ptrace works everywhere; the second one has a network of its own, where the cage is not.
+    "runsc": {"path": "/usr/bin/runsc", "runtimeArgs": ["--platform=ptrace", "--network=host"]},
+    "runsc-apart": {"path": "/usr/bin/runsc", "runtimeArgs": ["--platform=ptrace"]},
+}
+
+
 class Kind(NamedTuple):
     """A backend and who runs it. ``needs`` is what the machine must have for it; ``own_kernel`` says that commands do not run on
     the host's."""
@@ -65,6 +73,13 @@ KINDS = {
     "bubblewrap": Kind("bubblewrap", unprivileged=False, needs=("bubblewrap",)),
     "bubblewrap-user": Kind("bubblewrap", unprivileged=True, needs=("bubblewrap",)),
     "docker": Kind("docker", unprivileged=False, needs=("root", "dockerd")),
+    "docker-gvisor": Kind(
+        "docker",
+        unprivileged=False,
+        needs=("root", "dockerd", "runsc"),
+        options=("--runtime", "runsc"),
+        own_kernel=True,
+    ),
     "docker-user": Kind("docker", unprivileged=True, needs=("root", "dockerd", "rootlesskit", "sub-users")),
     "podman": Kind("podman", unprivileged=False, needs=("root", "podman")),
     "podman-user": Kind("podman", unprivileged=True, needs=("root", "podman", "sub-users")),
@@ -94,6 +109,11 @@ class Box(Attacked):
             chosen = ("--backend", self.kind.backend, *self.kind.options, "--policy", policy)
             arguments = ("run", *chosen, *arguments[1:])
         return super().argv(*arguments)
+
+    @property
+    def daemon(self) -> str:
+        """The directory of its docker daemon."""
+        return self.environment.get("DOCKER_HOST", "").removeprefix("unix://").removesuffix("/docker.sock")
 
     def engine(self, *arguments: str) -> str:
         """What docker or podman answers to this caller."""
@@ -168,11 +188,18 @@ def docker_daemon(before: Sequence[str] = (), options: Sequence[str] = (), owner
     root = Path(tempfile.mkdtemp(prefix="outward-dockerd-"))
     os.chown(root, owner, owner)
     host = f"unix://{root}/docker.sock"
+    runtimes = root / "daemon.json"
+    runtimes.write_text(json.dumps({"runtimes": RUNTIMES}))
     log = (root / "log").open("w")
     process = subprocess.Popen(
         [
             *(*before, "dockerd", *options),
-            *(f"--data-root={root}/data", f"--exec-root={root}/exec", f"--pidfile={root}/pid"),
+            *(
+                f"--config-file={runtimes}",
+                f"--data-root={root}/data",
+                f"--exec-root={root}/exec",
+                f"--pidfile={root}/pid",
+            ),
             *(f"--host={host}", "--iptables=false", "--bridge=none"),
         ],
         stdout=log,

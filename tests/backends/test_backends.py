@@ -64,6 +64,8 @@ def left_behind(box: Box, marker: str) -> list[str]:
     found = [f"process {pid}" for pid in processes_with(marker)]
     if box.name in CONTAINERS:
         found += box.containers()
+    if box.name == "docker-gvisor":
+        found += [f"gVisor {pid}" for pid in processes_with(f"runsc-sandbox\0--root={box.daemon}/")]
     found += [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(box.root) in line]
     return found
 

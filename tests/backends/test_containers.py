@@ -73,7 +73,7 @@ def test_those_of_a_living_session_are_left_alone(box):
 def test_who_would_be_root_of_this_machine_is_told(box):
     told = "the command is root of this machine" in box.inside("true").stderr
     mapping = box.inside("cat /proc/self/uid_map").stdout.split()
-    assert told is (mapping[:2] == ["0", "0"])
+    assert told is (mapping[:2] == ["0", "0"] and not box.kind.own_kernel)
 
 
 @pytest.mark.parametrize("box", boxes("docker-user"), indirect=True)

@@ -20,7 +20,7 @@ from outward.backends.caged import Launched
 from outward.backends.protocol import Capabilities, Spec
 from outward.backends.relays import Relays
 from outward.cage import Cage, Command
-from outward.core import HostError, Shortfall
+from outward.core import HostError
 from outward.isolation import limits, oci, runsc, system
 from outward.isolation.launch import Launch
 from outward.isolation.operations import Bind, Kernel
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from outward.backends.protocol import Place
-    from outward.core import Limits
+    from outward.core import Limits, Shortfall
     from outward.isolation.limits import Holding
     from outward.isolation.operations import Operation
     from outward.isolation.runsc import Runsc
@@ -40,15 +40,6 @@ _PROBE_TIME: Final = 15.0
 
 _KILL_TIME: Final = 5.0
 """Seconds in which runsc has to have passed a signal on."""
-
-_THREADS: Final = 128
-"""What gVisor's own kernel needs of a limit on processes: threads of the host's kernel."""
-
-_PIDS: Final = Shortfall(
-    "pids",
-    f"counts the host's threads behind gVisor's processes; {_THREADS} more are allowed for gVisor itself",
-    "Use the backend bubblewrap for an exact number.",
-)
 
 
 def find(place: Place) -> GVisor:
@@ -72,7 +63,7 @@ class GVisor:
     @property
     def shortfalls(self) -> tuple[Shortfall, ...]:
         """See :class:`~outward.backends.protocol.Backend`."""
-        pids = () if self._limits.pids is None else (_PIDS,)
+        pids = () if self._limits.pids is None else (runsc.PIDS,)
         return (*self._holding.shortfalls, *pids)
 
     def probe(self) -> Capabilities:
@@ -231,5 +222,4 @@ def _enter(parent: int) -> None:
 
 def _holding(wanted: Limits) -> Holding:
     """What holds gVisor's processes. Files and sizes are limits of its own kernel's processes: see the bundle."""
-    pids = None if wanted.pids is None else wanted.pids + _THREADS
-    return limits.plan(wanted._replace(files=None, pids=pids))
+    return limits.plan(runsc.held(wanted._replace(files=None)))

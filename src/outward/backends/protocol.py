@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 
 
 class Place(NamedTuple):
-    """What a backend may know of its caller: the state directory, the environment, the image that was asked for, and what
-    sandboxes may use."""
+    """What a backend may know of its caller: the state directory, the environment, the image and the engine's runtime that
+    were asked for, and what sandboxes may use."""
 
     state: Path
     environment: Mapping[str, str]
     image: str | None = None
     limits: Limits = Limits()
+    runtime: str | None = None
 
 
 class Capabilities(NamedTuple):

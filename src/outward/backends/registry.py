@@ -20,11 +20,20 @@ BACKENDS: Final[dict[str, str]] = {
     "microvm": "outward.backends.microvm",
 }
 
+_IMAGES: Final = frozenset({"docker", "podman"})
+"""Those that can show an image's programs in place of the host's."""
+
+_RUNTIMES: Final = frozenset({"docker"})
+"""Those whose engine has several runtimes."""
+
 
 def find(name: str, place: Place) -> Backend:
     """The backend ``name``. Raises :class:`HostError` where this machine does not have it."""
     module = BACKENDS.get(name)
     if module is None:
         raise HostError(f"the backend {name} is not available in this version", hint="Use --backend bubblewrap.")
+    for option, asked, those in (("image", place.image, _IMAGES), ("runtime", place.runtime, _RUNTIMES)):
+        if asked is not None and name not in those:
+            raise HostError(f"the backend {name} takes no --{option}", hint=f"Those do: {', '.join(sorted(those))}.")
     backend: Backend = import_module(module).find(place)
     return backend

@@ -29,6 +29,7 @@ class Arguments(NamedTuple):
     policy_file: Path | None = None
     backend: str | None = None
     image: str | None = None
+    runtime: str | None = None
     workspace: Path = Path()
     mode: str | None = None
     agent: str | None = None
@@ -69,6 +70,7 @@ _VALUES: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
     "--policy": ("policy_file", _file),
     "--backend": ("backend", _one_of(BACKENDS)),
     "--image": ("image", str),
+    "--runtime": ("runtime", str),
     "--workspace": ("workspace", _directory),
     "--mode": ("mode", _one_of(MODES)),
     "--agent": ("agent", agent_name),

@@ -62,6 +62,7 @@ def start(arguments: Arguments) -> int:
         terminal=os.isatty(0) and os.isatty(1),
         backend=arguments.backend or policy.sandbox.backend,
         image=arguments.image,
+        runtime=arguments.runtime,
         debug=arguments.debug,
     )
     try:

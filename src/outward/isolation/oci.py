@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import os
 import posixpath
-import stat
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from outward.isolation import runsc
 from outward.isolation.operations import Absent, Bind, Directory, File, Fresh, Hide, Kernel, Layered, Seal, Symlink
 from outward.isolation.system import HOSTNAME
 
@@ -114,7 +114,7 @@ class _View:
                 if not _below(operation.target, "/proc"):
                     yield _bind(operation.source, operation.target, writable=operation.writable)
             elif isinstance(operation, Hide):
-                if not _below(operation.path, "/proc") and not _is_socket(operation.path):
+                if not _below(operation.path, "/proc") and runsc.can_cover(operation):
                     yield _bind(operation.empty, operation.path, writable=False)
             elif isinstance(operation, Fresh):
                 yield self._fresh(operation)
@@ -143,14 +143,6 @@ class _View:
         path = posixpath.normpath(path)
         owner = max((fresh for fresh in self._kept if path == fresh or _below(path, fresh)), key=len, default=None)
         return posixpath.normpath(f"{ROOT}/{path}") if owner is None else f"{_FRESH}{path}"
-
-
-def _is_socket(path: str) -> bool:
-    """Whether the host has a socket there: runsc cannot mount on it, and lets nobody connect to it (``--host-uds``)."""
-    try:
-        return stat.S_ISSOCK(os.lstat(path).st_mode)
-    except OSError:
-        return False
 
 
 def _below(path: str, directory: str) -> bool:

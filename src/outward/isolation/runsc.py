@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+import os
+import stat
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from outward.core import HostError
+from outward.core import HostError, Shortfall
+from outward.isolation.operations import Hide
 from outward.isolation.programs import installed
 from outward.isolation.system import UID
+
+if TYPE_CHECKING:
+    from outward.core import Limits
+    from outward.isolation.operations import Operation
 
 PLATFORMS: Final = ("systrap", "ptrace")
 """The ways in which runsc takes a program's system calls, best first. The first is missing before 2023. ``kvm`` is left out:
 it hangs in many virtual machines, and hands the sandbox the one interface of the host's kernel that gVisor is there to avoid."""
+
+_THREADS: Final = 128
+"""What gVisor's own kernel needs of a limit on processes: threads of the host's kernel."""
+
+PIDS: Final = Shortfall(
+    "pids",
+    f"counts the host's threads behind gVisor's processes; {_THREADS} more are allowed for gVisor itself",
+    "Use the backend bubblewrap for an exact number.",
+)
 
 _INSTALL: Final = (
     "Install runsc with the system's package manager (package `runsc`), or see gvisor.dev/docs/user_guide/install."
@@ -55,6 +71,20 @@ class Runsc(NamedTuple):
         """What comes before the command. There is one user inside, and it has to be 0 for runsc: a user namespace of gVisor's
         own kernel shows it, and what it owns, as the agent."""
         return (self.unshare, "--user", f"--map-user={UID}", f"--map-group={UID}", "--")
+
+
+def can_cover(operation: Operation) -> bool:
+    """Whether it is not about hiding a socket of the host's: runsc cannot mount on one, and lets nobody connect to it
+    (``--host-uds``)."""
+    try:
+        return not (isinstance(operation, Hide) and stat.S_ISSOCK(os.lstat(operation.path).st_mode))
+    except OSError:
+        return True
+
+
+def held(limits: Limits) -> Limits:
+    """What the host has to allow so that ``limits`` are left for the command. See :data:`PIDS`."""
+    return limits if limits.pids is None else limits._replace(pids=limits.pids + _THREADS)
 
 
 def find() -> Runsc:

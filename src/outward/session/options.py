@@ -17,7 +17,8 @@ class Options(NamedTuple):
     """``agent`` is the identity in the policy and the journal, and names the home. ``environment``, ``proxies`` and ``home``
     are the caller's. ``state`` is the state directory; ``config`` is where the user's policy lives. ``timeout`` is in seconds.
     ``terminal`` says that standard input and output are a terminal, which the command then gets one of its own for.
-    ``backend`` is a name in the policy's words, ``image`` what it shows in place of the host's programs.
+    ``backend`` is a name in the policy's words, ``image`` what it shows in place of the host's programs,
+    ``runtime`` which one of the engine's runs the command.
     ``strict`` refuses to run where a limit cannot be held. ``debug`` tells of each record of the journal.
     """
 
@@ -37,4 +38,5 @@ class Options(NamedTuple):
     strict: bool = False
     backend: str = "bubblewrap"
     image: str | None = None
+    runtime: str | None = None
     debug: bool = False

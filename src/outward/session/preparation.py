@@ -71,7 +71,8 @@ def prepare(options: Options, authority: Authority, placeholders: Mapping[str, s
     :class:`CommandUnavailable` where the command is not in view.
     """
     limits = options.policy.sandbox.limits
-    backend = find(options.backend, Place(options.state, options.environment, options.image, limits))
+    place = Place(options.state, options.environment, options.image, limits, options.runtime)
+    backend = find(options.backend, place)
     view = plan(_wanted(options, backend))
     if backend.programs is not None:
         _require(options.command[0], view)

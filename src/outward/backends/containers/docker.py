@@ -2,7 +2,7 @@
 
 The holder is a container that waits for its standard input to end. Its network namespace is made a cage before the command
 starts; its process namespace is the command's as well, so that the kernel ends everything when the holder ends, and that ends
-with us.
+with us. (gVisor shares none: there it is for the daemon to end the command, see :class:`GVisorContainer`.)
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from outward.backends.child import Child
 from outward.backends.containers import engine as engines
-from outward.backends.containers import line, root
+from outward.backends.containers import line, root, runtimes
 from outward.backends.containers.common import SHELL, Builder
-from outward.backends.containers.sandbox import Container
+from outward.backends.containers.sandbox import Container, GVisorContainer
 from outward.backends.protocol import Capabilities
 from outward.cage import enter
 from outward.core import HostError, Shortfall
-from outward.isolation import system
+from outward.isolation import runsc, system
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from outward.backends.containers.engine import Engine
     from outward.backends.containers.mounts import Mount
     from outward.backends.protocol import Place, Spec
+    from outward.cage import Sockets
     from outward.isolation.launch import Launch
     from outward.isolation.operations import Operation
     from outward.isolation.system import Empties
@@ -75,6 +76,9 @@ class Docker:
             raise HostError(f"docker says: {errors[0]}", hint="Is its daemon running, and may you use it?")
         self._engine: Final = engine
         self._info: Final = info
+        self._runtime: Final = runtimes.choose(place.runtime, info)
+        if self._runtime.gvisor:
+            place = place._replace(limits=runsc.held(place.limits))
         # A daemon without root maps root inside to who runs it: the caller.
         user = (0, 0) if self._is("rootless") else line.caller()
         self._build: Final = Builder(engine, place, user, recursive=self._is("rootless"))
@@ -99,16 +103,18 @@ class Docker:
         remedy = (
             "Give docker a kernel and a control group hierarchy with that controller (`docker info` shows warnings)."
         )
-        return self._build.shortfalls(Shortfall(limit, "docker cannot enforce it here", remedy) for limit in missing)
+        found = self._build.shortfalls(Shortfall(limit, "docker cannot enforce it here", remedy) for limit in missing)
+        return (*found, runsc.PIDS) if self._runtime.gvisor and self._build.limits.pids is not None else found
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """Whether the command is root of this machine."""
-        return () if self._is("rootless") or self._build.user[0] != 0 else (_ROOT,)
+        return () if self._is("rootless") or self._runtime.gvisor or self._build.user[0] != 0 else (_ROOT,)
 
     def probe(self) -> Capabilities:
         """Starts nothing: the daemon has answered already."""
-        return Capabilities(f"docker {self._info.get('ServerVersion', '')}")
+        runtime = () if self._runtime.name is None else (f"runtime {self._runtime.name}",)
+        return Capabilities(f"docker {self._info.get('ServerVersion', '')}", runtime)
 
     def system(self, empties: Empties, home: str) -> Iterable[Operation]:
         """The host's programs or the image's."""
@@ -116,24 +122,30 @@ class Docker:
 
     def describe(self, launch: Launch) -> Iterator[str]:
         """The line that confines."""
-        for word in (*self._mapped(), *self._build.confined(launch, "SESSION", groups=True)):
+        for word in (*self._confined(launch, "SESSION"), *self._runtime.arguments):
             yield f"{'docker':<11}{word}"
+        if self._runtime.gvisor:
+            yield f"{'kernel':<11}gVisor, seccomp {launch.seccomp} does not apply"
 
     @contextmanager
     def launch(self, spec: Spec) -> Iterator[Container]:
         """See :class:`~outward.backends.protocol.Backend`."""
         held, command = line.name(spec.session, "-cage"), line.name(spec.session)
         launch = spec.launch
-        found = self._build.mounts(launch.operations)
+        found = self._build.mounts(
+            filter(runsc.can_cover, launch.operations) if self._runtime.gvisor else launch.operations
+        )
         with ExitStack() as stack:
             image = self._build.image or self._root(self._build.tree(launch.operations, found))
             stack.enter_context(self._build.accounted(spec.session, (command, held)))
-            confined = [*self._mapped(), *self._build.confined(launch, spec.session, groups=True)]
-            holder = self._hold(held, [*confined, *self._programs(found), "--workdir=/"], image, stack)
+            confined = self._confined(launch, spec.session)
+            holding = [*confined, *self._runtime.holding, *self._programs(found), "--workdir=/"]
+            holder = self._hold(held, holding, image, stack)
             sockets = enter(Path(f"/proc/{holder}/ns/net"))
             stack.callback(sockets.close)
             variables, descriptor = self._build.environment(launch, stack)
-            shared = [f"--network=container:{held}", f"--pid=container:{held}", *variables]
+            shared = [f"--network=container:{held}", *self._runtime.arguments, *variables]
+            shared += [] if self._runtime.gvisor else [f"--pid=container:{held}"]
             shared += ["--tty"] if launch.terminal else []
             mounted = self._mounted(spec, found)
             program, *arguments = launch.command
@@ -149,16 +161,22 @@ class Docker:
                     terminal=launch.terminal,
                 )
             )
-            sandbox = Container(client, sockets, lambda: self._process(command), holder)
+            sandbox = self._sandbox(client, sockets, command, holder)
             try:
                 yield sandbox
             finally:
                 sandbox.kill()
                 client.wait()  # it ends with its container
 
-    def _mapped(self) -> list[str]:
-        """The workspace belongs to the caller, and to nobody in a mapping of the daemon's."""
-        return ["--userns=host"] if self._is("userns") else []
+    def _sandbox(self, client: Child, sockets: Sockets, command: str, holder: int) -> Container:
+        if self._runtime.gvisor:
+            return GVisorContainer(client, sockets, self._engine, command, holder)
+        return Container(client, sockets, lambda: self._process(command), holder)
+
+    def _confined(self, launch: Launch, session: str) -> list[str]:
+        """The line. The workspace belongs to the caller, and to nobody in a mapping of the daemon's."""
+        mapped = ["--userns=host"] if self._is("userns") else []
+        return [*mapped, *self._build.confined(launch, session, groups=True)]
 
     def _root(self, entries: Iterable[Any]) -> str:
         """The image of a root directory with nothing in it; it is made when it is not there."""

@@ -8,11 +8,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from outward.backends.attended import Attended
+from outward.core import HostError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from outward.backends.child import Child
+    from outward.backends.containers.engine import Engine
     from outward.cage import Sockets
 
 
@@ -38,3 +40,29 @@ class Container(Attended):
         """The kernel kills all of a process namespace with its first process."""
         with suppress(ProcessLookupError):
             os.kill(self._anchor, signal.SIGKILL)
+
+
+class GVisorContainer(Container):
+    """The container ``name`` of docker's, run by gVisor: its processes are nobody's on this kernel, so the engine is asked."""
+
+    def __init__(self, client: Child, sockets: Sockets, engine: Engine, name: str, anchor: int) -> None:
+        super().__init__(client, sockets, lambda: None, anchor)
+        self._engine: Final = engine
+        self._name: Final = name
+
+    def signal(self, number: int) -> bool:
+        """To the command alone: docker knows no groups."""
+        try:
+            self._engine.ask("kill", f"--signal={number}", self._name)
+        except HostError:  # it is not there yet, or no more
+            return False
+        return True
+
+    def kill(self) -> None:
+        """The client first: what it has not asked for by then is not made any more."""
+        if not self._child.over:
+            self._child.kill()
+            self._child.wait()
+            with suppress(HostError):  # it was not there yet, or has just ended
+                self._engine.ask(*self._engine.removal((self._name,)))
+        super().kill()
