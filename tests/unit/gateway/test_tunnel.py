@@ -39,6 +39,9 @@ class Transport:
     def can_write_eof(self) -> bool:
         return True
 
+    def is_closing(self) -> bool:
+        return "close" in self.done
+
     def set_write_buffer_limits(self, *_: int) -> None:
         pass
 
