@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from outward.audit import Batch
-from outward.core import Action, Code, Request, Verdict
+from outward.core import Action, Code, Destination, Request, Verdict
 from outward.core.summary import Summary
 from outward.credentials import CredentialStore
 from outward.gateway.fronts.opening import Opening
@@ -141,6 +141,25 @@ def test_a_server_is_not_heard_out_while_the_client_says_who_it_means(
     with ours, theirs:
         ours.setblocking(False)
         asyncio.run(asyncio.wait_for(see(), 20))
+
+
+def test_a_connection_that_is_given_up_while_it_is_made_has_its_end_in_the_journal(ground: Ground) -> None:
+    class Dialler:
+        async def open(self, *_: Any, **__: Any) -> None:
+            await asyncio.Event().wait()
+
+    async def give_up() -> None:
+        ground.dialler = Dialler()  # type: ignore[attr-defined]
+        passed = Destination("ssh.test", "ssh.test", 22, "https", (), tls="passthrough")
+        opening = Opening(cast("Gateway", ground), ours, "agent", "ssh.test", 22, cast("Replies", None))
+        async with asyncio.timeout(0.01):
+            await opening.pass_through(Verdict(Action.ALLOW, destination=passed))
+
+    ours, theirs = socket.socketpair()
+    with ours, theirs, pytest.raises(TimeoutError):
+        asyncio.run(give_up())
+    assert [event.phase for event in ground.events] == ["start", "end"]
+    assert ground.events[-1].error == "it was given up before the server was reached"
 
 
 def test_a_server_that_has_said_all_before_anybody_listens(tunnel: Tunnel) -> None:

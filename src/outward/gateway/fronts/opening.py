@@ -124,6 +124,9 @@ class Opening:
             address = dialled.address
         except (DialError, SecretUnavailable, JournalUnavailable) as error:
             address, failed = "", error
+        except asyncio.CancelledError:
+            tunnel.close("it was given up before the server was reached")
+            raise
         if isinstance(failed, JournalUnavailable):
             await self.refuse(Code.JOURNAL_UNAVAILABLE, failed.message)
             return False
