@@ -7,8 +7,16 @@ import sys
 from typing import Any
 
 from outward.cli.arguments import read_plainly
-from outward.cli.process import EXIT_INTERRUPTED, EXIT_SETUP, EXIT_USAGE, collect_from_here, collect_later, leave
-from outward.cli.saying import say_error
+from outward.cli.process import (
+    EXIT_INTERRUPTED,
+    EXIT_SETUP,
+    EXIT_USAGE,
+    collect_from_here,
+    collect_later,
+    is_read,
+    leave,
+)
+from outward.cli.saying import say, say_error
 from outward.core import HostError, OutwardError
 
 
@@ -24,9 +32,13 @@ def main() -> None:
         say_error(error)
         status = EXIT_SETUP if isinstance(error, HostError) else EXIT_USAGE
     except BrokenPipeError:
-        # The reader of our output is gone (`outward log | head`); Python would complain again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 0
+        if is_read():
+            say("a process that was started for this has ended before its time")
+            status = EXIT_SETUP
+        else:
+            # The reader of our output is gone (`outward log | head`); Python would complain again at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            status = 0
     status = status if isinstance(status, int) else 0
     if sys.argv[1:2] == ["run"]:
         leave(status)

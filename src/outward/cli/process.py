@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import select
 import sys
 from contextlib import suppress
 from typing import Final, NoReturn
@@ -22,6 +23,14 @@ def collect_from_here() -> None:
     """What is loaded by now lives as long as the process: the collector need not look at it again."""
     gc.freeze()
     gc.enable()
+
+
+def is_read() -> bool:
+    """Whether our output and our messages still have a reader each."""
+    poll = select.poll()
+    for descriptor in (1, 2):
+        poll.register(descriptor, 0)
+    return not any(events & (select.POLLERR | select.POLLHUP) for _, events in poll.poll(0))
 
 
 def leave(status: int) -> NoReturn:

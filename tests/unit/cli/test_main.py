@@ -1,0 +1,50 @@
+"""What the exit status says where something that is written to has no reader any more."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+VERB = """
+import os, sys
+from outward.cli import starting
+from outward.cli.main import main
+
+def start(_):
+    {deed}
+
+starting.start = start
+sys.argv = ["outward", "run", "--", "true"]
+main()
+"""
+SAY = "print('said', file=sys.{stream}, flush=True)"
+HELPER_DIES = "read, write = os.pipe(); os.close(read); os.write(write, b'orders')"
+
+
+def run(deed: str, unread: str = "") -> subprocess.CompletedProcess[str]:
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    read, write = os.pipe()
+    os.close(read)
+    if unread:
+        streams[unread] = write
+    try:
+        return subprocess.run(  # type: ignore[call-overload, no-any-return]
+            [sys.executable, "-c", VERB.format(deed=deed)], **streams, text=True, timeout=60
+        )
+    finally:
+        os.close(write)
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_nobody_reads_what_we_say(stream: str) -> None:
+    done = run(SAY.format(stream=stream), unread=stream)
+    assert (done.returncode, done.stdout or "", done.stderr or "") == (0, "", "")
+
+
+def test_a_helper_that_has_died_is_no_success() -> None:
+    done = run(HELPER_DIES)
+    said = "outward: a process that was started for this has ended before its time\n"
+    assert (done.returncode, done.stdout, done.stderr) == (125, "", said)
