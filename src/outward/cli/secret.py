@@ -183,7 +183,9 @@ def init_command(key_file: str | None, passphrase_file: Path | None) -> None:
         try:
             store.create(*new_opening(str(path)).new_key(material))
         except HostError:
-            path.unlink()
+            now = store.encrypted.public()
+            if now is None or now.opening.key_file != str(path):
+                path.unlink()
             raise
         click.echo(f"{path} opens the encrypted secrets; without it they are lost")
     if before is not None and before.opening.key_file:

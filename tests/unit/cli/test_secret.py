@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import io
 import json
 import os
@@ -208,6 +209,22 @@ class TestPassphrase:
         result = person.outward("secret", "init", "--key-file", str(person.home / "other"))
         assert "secrets.key opens nothing any more" in result.output
         assert person.outward("secret", "test", "github").status == 0
+
+    def test_a_key_file_stays_that_opens_what_the_disk_does_not_vouch_for(
+        self, keyed: Person, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fails(directory: Path) -> None:
+            if directory.name == "secrets":
+                raise OSError(errno.EIO, "Input/output error")
+
+        keyed.outward("secret", "set", "github", given=VALUE)
+        with monkeypatch.context() as patch:
+            patch.setattr("outward.credentials.local.files._sync", fails)
+            result = keyed.outward("secret", "init", "--key-file", str(keyed.home / "other"))
+        assert result.status == 125
+        assert "is written, but may be lost" in result.errors
+        default_key_file(keyed.environment).unlink()
+        assert keyed.outward("secret", "test", "github").status == 0, "the new one opens it"
 
 
 class TestList:

@@ -66,7 +66,8 @@ def read(path: Path, *, limit: int = MAX_SIZE) -> bytes | None:
 def write(path: Path, content: bytes, *, replace: bool = True) -> None:
     """All of the content or none of it, also when the machine dies meanwhile.
 
-    Without ``replace`` nothing that is there is overwritten. Raises :class:`HostError`; what was there before stays.
+    Without ``replace`` nothing that is there is overwritten. Raises :class:`HostError`; what was there before stays,
+    unless it is only not certain that the new one outlives the machine.
     """
     temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -82,12 +83,15 @@ def write(path: Path, content: bytes, *, replace: bool = True) -> None:
                 os.link(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
-        _sync(path.parent)
     except OSError as error:
         raise HostError(
             f"cannot write {path}: {error.strerror}",
             hint="" if isinstance(error, FileExistsError) else "What was there before is as it was.",
         ) from error
+    try:
+        _sync(path.parent)
+    except OSError as error:
+        raise HostError(f"{path} is written, but may be lost if the machine dies now: {error.strerror}") from error
 
 
 @contextlib.contextmanager
