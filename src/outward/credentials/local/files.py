@@ -98,7 +98,7 @@ def write(path: Path, content: bytes, *, replace: bool = True) -> None:
 def exclusive(directory: Path) -> Iterator[None]:
     """Keeps other processes, and other threads, from changing what is in ``directory`` meanwhile."""
     with _lock(directory / _LOCK) as descriptor:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        _flock(descriptor, fcntl.LOCK_EX)
         yield
 
 
@@ -132,10 +132,21 @@ def _lock(path: Path) -> Iterator[int]:
 
 def _try(descriptor: int) -> bool:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
+
+
+def _flock(descriptor: int, operation: int) -> None:
+    try:
+        fcntl.flock(descriptor, operation)
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        raise HostError(
+            f"cannot lock what is kept here: {error.strerror}", hint="Set OUTWARD_HOME to a file system that has locks."
+        ) from error
 
 
 def _sync(directory: Path) -> None:

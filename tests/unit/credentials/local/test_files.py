@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import os
 import subprocess
 import sys
@@ -108,3 +110,19 @@ except HostError as error:
     assert subprocess.run([sys.executable, "-c", script], timeout=60).returncode == 3
     assert file.read_bytes() == b"x" * 4096
     assert [each.name for each in file.parent.iterdir()] == ["file"], "no half of it is left behind"
+
+
+def test_where_there_are_no_locks_nobody_goes_on_without(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    async def in_turn() -> None:
+        with await files.take_turn(file.parent, "name"):
+            pass
+
+    asyncio.run(in_turn())
+    monkeypatch.setattr("fcntl.flock", fails)
+    with pytest.raises(HostError, match="No locks available"), files.exclusive(file.parent):
+        pytest.fail("it went on")
+    with pytest.raises(HostError, match="No locks available"):
+        asyncio.run(in_turn())
