@@ -14,7 +14,8 @@ from outward.workspace.tree import Tree
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_GONE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
+_GONE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES, errno.ENAMETOOLONG})
+"""Nothing is there, or nothing that anybody in the sandbox could reach by this path."""
 
 Identity = tuple[int, int]
 

@@ -32,8 +32,11 @@ if TYPE_CHECKING:
 
     from outward.workspace.inside import Identity
 
-_PATIENCE: Final = 2
-"""Milliseconds between two looks whether the sandbox can be entered by now."""
+_PATIENCE: Final = 3
+"""Milliseconds between two looks whether the sandbox can be entered by now. What came before that is found then."""
+
+_LAST_BREATH: Final = 1000
+"""Milliseconds in which a sandbox is over whose first process could not be entered since it had ended."""
 
 _ENDED: Final = "the sandbox was ended, since what appears later could not be hidden: {}\n"
 
@@ -41,6 +44,9 @@ _EXHAUSTED: Final = (
     "not all directories of the workspace are watched for secrets that appear while the command runs: "
     "raise fs.inotify.max_user_watches (sysctl)\n"
 )
+
+_OUT_OF_REACH: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ENAMETOOLONG})
+"""Of a directory: it is gone, or closed to us as to the agent, or so deep that no path leads there."""
 
 _INSTALLED: Final = ("/node_modules", "/site-packages")
 """Ends of directories that installers fill and empty, and that a cover would keep from being removed."""
@@ -134,11 +140,13 @@ def _keep(
         os.setsid()
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         close_all_but(sandbox, say)
-        keeping = _Keeping(kept, entrance, layer, say)
-        keeping.keep(sandbox)
+        while not _readable(sandbox, _PATIENCE):
+            if (pid := entrance()) is not None:
+                _Keeping(kept, pid, layer, say).keep(sandbox)
+                break
         reason = ""
     except OSError as error:
-        reason = os.strerror(error.errno or 0)
+        reason = "" if _readable(sandbox, _LAST_BREATH) else os.strerror(error.errno or 0)
     finally:
         if reason:
             os.write(say, _ENDED.format(reason).encode())
@@ -155,22 +163,26 @@ class _Place(NamedTuple):
     closed: bool
 
 
+def _readable(descriptor: int, patience: int) -> bool:
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(patience))
+
+
 class _Keeping:
-    def __init__(self, kept: Kept, entrance: Callable[[], int | None], layer: Path | None, say: int) -> None:
+    def __init__(self, kept: Kept, pid: int, layer: Path | None, say: int) -> None:
         self._kept: Final = kept
-        self._entrance: Final = entrance
         self._say: Final = say
         self._scanner: Final = Scanner(kept.hide, kept.show)
         self._notices: Final = Notices()
-        # Paths are looked up from here: this process is elsewhere once it has entered the sandbox.
+        # Paths are looked up from here: this process is elsewhere once it has entered the sandbox, which comes last.
         self._outside: Final = [os.open(root.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC) for root in kept.roots]
         self._roots: Final = frozenset(root.path for root in kept.roots)
-        self._covers: Final = [_identity(path) for path in kept.covers]
         self._layer: Final = None if layer is None else Appeared(layer)
         self._places: Final[dict[int, _Place]] = {}
         self._waiting: dict[str, Root] = {}
-        self._inside: Inside | None = None
         self._exhausted = False
+        self._inside: Final = Inside(pid, kept.nothing, [_identity(path) for path in kept.covers])
 
     def keep(self, sandbox: int) -> None:
         """Until the sandbox ends."""
@@ -178,7 +190,7 @@ class _Keeping:
         poll.register(self._notices, select.POLLIN)
         poll.register(sandbox, select.POLLIN)
         self._look_again()
-        while not any(descriptor == sandbox for descriptor, _ in poll.poll(_PATIENCE if self._waiting else None)):
+        while not any(descriptor == sandbox for descriptor, _ in poll.poll()):
             for notice in self._notices.read():
                 if notice.lost:
                     self._look_again()
@@ -186,7 +198,7 @@ class _Keeping:
                     self._places.pop(notice.watch, None)
                 elif (place := self._places.get(notice.watch)) is not None:
                     self._new(place, notice.name, directory=notice.directory)
-            self._cover()
+                self._cover()
 
     def _look_again(self) -> None:
         """Watches everything, and looks at everything: what came into being unnoticed was not covered."""
@@ -208,12 +220,14 @@ class _Keeping:
             try:
                 self._watch(place)
                 entries = list(os.scandir(place.path or "."))
-            except OSError:  # gone, or closed to us as to the agent
+            except OSError as error:
+                if error.errno not in _OUT_OF_REACH:
+                    raise
                 continue
             for entry in entries:
                 directory = entry.is_dir(follow_symlinks=False)
                 plain = not directory and (entry.is_file(follow_symlinks=False) or entry.is_symlink())
-                if plain and not place.closed and not self._scanner.concerns(place.path, entry.name):
+                if plain and not place.closed and not self._scanner.concerns(entry.name):
                     continue  # nearly all
                 if (below := self._judge(place, entry.name, directory=directory)) is not None:
                     pending.append(below)
@@ -266,13 +280,7 @@ class _Keeping:
         return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode))
 
     def _cover(self) -> None:
-        """Covers what waits for it, if the sandbox can be entered by now."""
-        if not self._waiting:
-            return
-        if self._inside is None:
-            if (pid := self._entrance()) is None:
-                return
-            self._inside = Inside(pid, self._kept.nothing, self._covers)
+        """Covers what waits for it."""
         for path, root in self._waiting.items():
             if path in self._kept.fixed:
                 self._inside.fix(path)

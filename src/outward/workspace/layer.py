@@ -36,7 +36,7 @@ class Masked(NamedTuple):
 
 class Layer(NamedTuple):
     """A session's changes to ``workspace``. ``started`` is when they began, in nanoseconds of the clock that dates files;
-    ``masked`` are the paths that were hidden then, and since."""
+    ``masked`` are the paths that were hidden then, and since; ``awaited``, before it starts, as in :class:`Masked`."""
 
     directory: Path
     workspace: str
@@ -44,6 +44,7 @@ class Layer(NamedTuple):
     agent: str
     command: tuple[str, ...]
     masked: tuple[str, ...]
+    awaited: tuple[str, ...] = ()
 
     @property
     def session(self) -> str:
@@ -57,8 +58,12 @@ class Layer(NamedTuple):
 
     @property
     def overlay(self) -> Overlay:
-        """The layers, to be mounted at ``workspace``. Every backend mounts them in its own way."""
-        return Overlay((str(self.directory / "masks"), self.workspace), self.upper, str(self.directory / "work"))
+        """The layers, to be mounted at ``workspace``; see :meth:`lay_out`."""
+        return Overlay((self._masks, self.workspace), self.upper, str(self.directory / "work"))
+
+    @property
+    def _masks(self) -> str:
+        return str(self.directory / "masks")
 
     @property
     def empty(self) -> bool:
@@ -78,7 +83,16 @@ class Layer(NamedTuple):
     def mount(self) -> None:
         """Mounts it over the workspace in a new mount namespace of the calling process. Raises :class:`OSError`."""
         kernel.new_mount_namespace()
-        self.overlay.mount(self.workspace)
+        kernel.mount(
+            "tmpfs", self._masks, "mode=0700"
+        )  # hundreds of directories that a disk would have to make and remove
+        self.lay_out().mount(self.workspace)
+
+    def lay_out(self) -> Overlay:
+        """The layers, complete, for a backend that mounts them in its own way. Raises :class:`OSError`."""
+        if not os.listdir(self._masks):  # noqa: PTH208 (start-up)
+            mask(self._masks, self.workspace, self.masked, self.awaited)
+        return self.overlay
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -121,13 +135,13 @@ def create(root: Path, session: str, workspace: str, agent: str, command: Sequen
             agent=agent,
             command=tuple(command),
             masked=masked.paths,
+            awaited=masked.awaited,
         )
         for name in ("upper", "work", "masks"):
             (directory / name).mkdir(mode=0o700)
         _look_alike(workspace, layer.upper)
-        mask(str(directory / "masks"), workspace, masked.paths, masked.awaited)
         record = {**layer._asdict(), "version": 1}
-        del record["directory"]
+        del record["directory"], record["awaited"]
         draft = directory / f".{_RECORD}"
         draft.write_text(json.dumps(record))
         draft.replace(directory / _RECORD)

@@ -48,12 +48,20 @@ class Names:
     def match(self, directory: str, name: str) -> bool:
         """Whether the entry ``name`` of ``directory`` is meant."""
         lower = name.lower()
-        if lower in self._exact or lower.endswith(self._suffixes) or lower.startswith(self._prefixes):
-            return True
-        if lower.endswith(self._other_suffixes) and self._others.fullmatch(lower):
+        if self._by_name(lower):
             return True
         ends = self._ends.get(lower)
         return ends is not None and f"{directory}/{name}".lower().endswith(tuple(ends))
+
+    def may(self, name: str) -> bool:
+        """Whether an entry of this name is meant in some directory."""
+        lower = name.lower()
+        return lower in self._ends or self._by_name(lower)
+
+    def _by_name(self, lower: str) -> bool:
+        if lower in self._exact or lower.endswith(self._suffixes) or lower.startswith(self._prefixes):
+            return True
+        return bool(lower.endswith(self._other_suffixes) and self._others.fullmatch(lower))
 
 
 class Globs:

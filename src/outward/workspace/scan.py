@@ -71,9 +71,9 @@ class Scanner:
         exceptions = Globs(pattern.rstrip("/").rpartition("/")[2] for pattern in self._exceptions)
         return tuple(name for name in _PLAIN if not exceptions.match(name))
 
-    def concerns(self, directory: str, name: str) -> bool:
-        """Whether anything may be said of a file of this name."""
-        return self._policy or _SUSPECTS.match(directory, name)
+    def concerns(self, name: str) -> bool:
+        """Whether a file of this name is hidden in some directory."""
+        return self._policy or _SUSPECTS.may(name)
 
     def hides_name(self, root: str, path: str, *, by_name: bool, otherwise: bool) -> bool:
         """Whether something new at ``path`` below ``root`` is hidden, whatever is in it.
@@ -98,6 +98,9 @@ class Scanner:
         """
         found = Found()
         pending = [root]
+        ordinary: set[str] = (
+            set()
+        )  # names of which nothing is said wherever they are: most come more than once in a tree
         while pending:
             directory = pending.pop()
             try:
@@ -108,17 +111,23 @@ class Scanner:
                 found.hidden.append(Hidden(directory, directory=True))
                 continue
             for entry in entries:
-                if fix and entry.name in FIXED:
+                name = entry.name
+                if name in ordinary and entry.is_file(follow_symlinks=False):
+                    continue
+                if fix and name in FIXED:
                     self._fix(root, entry, found)
-                elif fix and entry.name == "HEAD" and looks_like_repository(root, directory):
+                elif fix and name == "HEAD" and looks_like_repository(root, directory):
                     self._fix_repository(root, directory, found)
-                if self._is_hidden(root, directory, entry):
+                concerned = self.concerns(name)
+                if concerned and self._is_hidden(root, directory, entry):
                     self._cover(root, entry, found)
                 elif entry.is_dir(follow_symlinks=False):
-                    if entry.name not in skip and not entry.path.endswith(OPAQUE):
+                    if name not in skip and not entry.path.endswith(OPAQUE):
                         pending.append(entry.path)
                 elif not (entry.is_file(follow_symlinks=False) or entry.is_symlink()):
                     found.hidden.append(Hidden(entry.path, directory=False))
+                elif not (concerned or name in FIXED or name == "HEAD"):
+                    ordinary.add(name)
         return found
 
     def _fix(self, root: str, entry: os.DirEntry[str], found: Found) -> None:

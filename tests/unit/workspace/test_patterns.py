@@ -21,6 +21,12 @@ def test_names_are_matched_as_the_shell_would_without_regard_to_case(patterns, n
     assert Names(patterns).match("/anywhere", name) is expected
 
 
+@given(patterns=st.lists(st.one_of(PATTERNS, st.tuples(PATTERNS, PATTERNS).map("/".join)), max_size=5), name=NAMES)
+def test_a_name_that_may_not_be_meant_is_meant_nowhere(patterns, name):
+    names = Names(patterns)
+    assert names.may(name) or not any(names.match(directory, name) for directory in ("/", "/ab", "/a/b.", "/K/_"))
+
+
 @pytest.mark.parametrize(
     "path",
     [

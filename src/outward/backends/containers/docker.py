@@ -203,7 +203,7 @@ class Docker:
         if spec.layer is None:
             return self._build.mount_arguments(found)
         workspace = spec.launch.directory
-        options = spec.layer.overlay.options().replace('"', '""')
+        options = spec.layer.lay_out().options().replace('"', '""')
         volume = f"type=volume,target={workspace},volume-driver=local,volume-opt=type=overlay,volume-opt=device=overlay"
         others = self._build.mount_arguments(mount for mount in found if mount.target != workspace)
         return ["--mount", f'{volume},"volume-opt=o={options}"', *others]

@@ -30,7 +30,7 @@ _LOADED: Final = (
 def prefix(layer: Layer) -> tuple[str, ...]:
     """What is put before a command line, whose program is an absolute path, so that it runs there."""
     places = [place for place in sys.path if Path(place).is_absolute()]
-    return (sys.executable, "-I", "-c", _LOADED, json.dumps(places), json.dumps([layer.overlay, layer.workspace]))
+    return (sys.executable, "-I", "-c", _LOADED, json.dumps(places), json.dumps([layer.lay_out(), layer.workspace]))
 
 
 def main(arguments: Sequence[str]) -> None:
