@@ -12,7 +12,7 @@ import pytest
 
 from tests.backends.conftest import BANNER, CONTAINERS, SECRET, write_policy
 from tests.conftest import CLIENTS
-from tests.system.conftest import attack_outside, listening
+from tests.system.conftest import FORKS, attack_outside, listening
 from tests.system.test_end import processes_with, ready, until
 
 if TYPE_CHECKING:
@@ -43,19 +43,6 @@ try:
         print(server.recv(100))
 except OSError as error:
     print("refused", error)
-"""
-
-FORKS = """
-import os, signal
-count = 0
-try:
-    while count < 400:
-        if os.fork() == 0:
-            signal.pause()
-        count += 1
-except OSError:
-    pass
-print(count)
 """
 
 

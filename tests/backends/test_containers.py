@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import subprocess
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,16 +16,14 @@ from tests.backends.conftest import CONTAINERS, boxes
 from tests.system.test_end import ready, until
 
 if TYPE_CHECKING:
-    import subprocess
-
     from tests.backends.conftest import Box
 
 pytestmark = pytest.mark.timeout(300)
 everywhere = pytest.mark.parametrize("box", boxes(*CONTAINERS), indirect=True)
 
 
-def started(box: Box) -> subprocess.Popen[str]:
-    process = box.start("run", "--quiet", "--", "sh", "-c", "echo ready; sleep 1000")
+def started(box: Box, *options: str, seconds: int = 1000) -> subprocess.Popen[str]:
+    process = box.start("run", "--quiet", *options, "--", "sh", "-c", f"echo ready; sleep {seconds}")
     ready(process)
     return process
 
@@ -45,6 +46,75 @@ def kill_with_helpers(process: subprocess.Popen[str]) -> None:
     for pid in (*children(process.pid), process.pid):
         os.kill(pid, signal.SIGKILL)
     process.wait()
+
+
+@pytest.fixture
+def image(box: Box) -> str:
+    """An image of a shell and little else, with a file of its own."""
+    tree = box.root / "image"
+    libraries = set()
+    for program in ("sh", "cat", "ls", "sleep"):
+        path = Path("/bin", program).resolve()
+        said = subprocess.run(["ldd", path], capture_output=True, text=True, check=True).stdout
+        libraries |= {word for word in said.split() if word.startswith("/")}
+        place(path, tree / "bin" / program)
+    for library in libraries:
+        place(Path(library).resolve(), tree / library.lstrip("/"))
+    (tree / "etc").mkdir()
+    (tree / "etc" / "mine").write_text("the image's\n")
+    archive = box.root / "image.tar"
+    subprocess.run(["tar", "-C", tree, "-cf", archive, "."], check=True)
+    box.own(archive)
+    box.engine("import", str(archive), name := f"outward-test-{uuid.uuid4().hex[:8]}:latest")
+    return name
+
+
+def place(file: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(file, target)
+
+
+class TestImages:
+    @everywhere
+    def test_the_programs_are_the_images(self, box, image):
+        box.file(box.workspace / "before", "old\n", 0o644)
+        line = "cat /etc/mine before; echo new >made; touch made"
+        done = box.inside(line, "--image", image)
+        assert done.stdout == "the image's\nold\n"
+        assert "touch: not found" in done.stderr
+        assert (box.workspace / "made").stat().st_uid == box.workspace.stat().st_uid
+        assert "Read-only" in box.inside("echo x >/etc/mine", "--image", image).stderr
+
+    @everywhere
+    def test_one_that_is_not_there_is_not_fetched(self, box):
+        done = box.inside("echo ran", "--image", "registry.test/none:latest")
+        assert (done.returncode, done.stdout) == (125, "")
+
+    @everywhere
+    def test_review(self, box, image):
+        box.file(box.workspace / "before", "old\n", 0o644)
+        box.file(box.workspace / ".env", "KEY=value\n")
+        done = box.inside("echo new >before; cat before; ls -A", "--image", image, "--mode", "review")
+        assert done.stdout.split() == ["new", "before"]
+        assert (box.workspace / "before").read_text() == "old\n"
+        assert "+new" in box.outward("review").stdout
+
+    @everywhere
+    @pytest.mark.parametrize("number", [0, signal.SIGTERM, signal.SIGKILL])
+    def test_nothing_is_left(self, box, image, number):
+        process = started(box, "--image", image, seconds=1000 if number else 0)
+        if number:
+            process.send_signal(number)
+        process.wait()
+        until(lambda: box.containers() == [])
+        until(lambda: image not in mounted(box))
+
+
+def mounted(box: Box) -> str:
+    """The images that podman keeps mounted."""
+    if box.kind.backend == "docker" or box.uid is not None:
+        return ""
+    return box.engine("image", "mount")
 
 
 @everywhere

@@ -31,6 +31,20 @@ while True:
 """
 """Says which of the named signals it is told, and ends with 9. Not a shell: a signal that meets one at a fork can be lost."""
 
+FORKS = """
+import os, signal
+count = 0
+try:
+    while count < 400:
+        if os.fork() == 0:
+            signal.pause()
+        count += 1
+except OSError:
+    pass
+print(count)
+"""
+"""Starts processes that stay, and says how many it could."""
+
 
 class Attacked(Caller):
     """A caller whose sandbox is attacked from inside."""

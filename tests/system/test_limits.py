@@ -9,7 +9,7 @@ import pytest
 
 from outward.isolation.cgroups import survey
 from outward.isolation.cgroups.mounts import Mounts
-from tests.system.conftest import listening
+from tests.system.conftest import FORKS, listening
 from tests.system.test_end import ready, until
 
 pytestmark = pytest.mark.needs("bubblewrap")
@@ -36,19 +36,6 @@ while took < children and os.waitpid(-1, os.WNOHANG) == (0, 0):
 print("together", took)
 """
 """Processes that take 60 MiB each and keep it: how many did, when all had or the first was killed."""
-
-PROCESSES = """
-import os, signal
-count = 0
-try:
-    while count < 200:
-        if os.fork() == 0:
-            signal.pause()
-        count += 1
-except BlockingIOError:
-    pass
-print(count)
-"""
 
 SETTINGS = {"memory.limit_in_bytes", "memory.max", "pids.max", "cpu.cfs_quota_us", "cpu.max"}
 
@@ -112,16 +99,16 @@ class TestMemory:
 
 class TestProcesses:
     def test_a_fork_bomb_stops(self, caller):
-        free = limited(caller, "{files: 512}", "python3", "-c", PROCESSES)
-        assert int(free.stdout) == 200
-        done = limited(caller, "{pids: 50}", "python3", "-c", PROCESSES)
+        free = limited(caller, "{files: 512}", "python3", "-c", FORKS)
+        assert int(free.stdout) == 400
+        done = limited(caller, "{pids: 50}", "python3", "-c", FORKS)
         assert "limit on pids" not in done.stderr
         assert 30 < int(done.stdout) < 50
 
     def test_a_user_namespace_of_its_own_does_not_lift_it(self, caller):
         text = "version: 1\nsandbox: {seccomp: nested, limits: {pids: 50}}\n"
         policy = caller.file(caller.home / "nested.yaml", text)
-        bomb = ("unshare", "--user", "--map-root-user", "python3", "-c", PROCESSES)
+        bomb = ("unshare", "--user", "--map-root-user", "python3", "-c", FORKS)
         done = caller.outward("run", "--quiet", "--policy", str(policy), "--", *bomb)
         assert 30 < int(done.stdout) < 50
 

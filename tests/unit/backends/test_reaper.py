@@ -34,14 +34,15 @@ def asked(tmp_path: Path) -> Path:
 
 
 def test_what_ended_well_needs_no_removal(engine, asked):
-    with reaping(engine, ("a", "b")):
-        pass
+    with reaping(engine, ("a", "b")) as ours:
+        ours.also("undo")
     assert asked.read_text() == ""
 
 
 def test_what_failed_is_removed_before_anybody_is_told(engine, asked):
     def fail() -> None:
-        with reaping(engine, ("a", "b")):
+        with reaping(engine, ("a", "b")) as ours:
+            ours.also("undo")  # whoever is not killed does it
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
@@ -49,18 +50,20 @@ def test_what_failed_is_removed_before_anybody_is_told(engine, asked):
     assert asked.read_text() == REMOVED
 
 
-def test_when_we_are_killed_it_asks_twice(engine, asked, monkeypatch):
+def test_when_we_are_killed_it_asks_twice_and_undoes_the_rest_once(engine, asked, monkeypatch):
     """What we had asked the engine for may have come to be after the first time."""
     monkeypatch.setattr(reaper, "_LATER", 0.0)
     ready, said = os.pipe()
     pid = os.fork()
     if pid == 0:
-        with reaping(engine, ("a", "b")):
+        with reaping(engine, ("a", "b")) as ours:
+            ours.also("undo", "this")
+            ours.also("undo", "that\n")
             os.write(said, b"x")
             signal.pause()
     os.read(ready, 1)
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
-    until(lambda: asked.read_text() == 2 * REMOVED)
+    until(lambda: asked.read_text() == 2 * REMOVED + "undo this\nundo that\n\n")
     os.close(ready)
     os.close(said)

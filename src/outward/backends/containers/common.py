@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from outward.backends.containers.engine import Engine
     from outward.backends.containers.mounts import Entry, Mount
+    from outward.backends.containers.reaper import Reaper
     from outward.backends.protocol import Place
     from outward.core import Shortfall
     from outward.isolation.launch import Launch
@@ -46,15 +47,15 @@ class Builder:
         self._contents: Final = Contents(self._state / "files")
 
     @contextmanager
-    def accounted(self, session: str, names: Sequence[str]) -> Iterator[None]:
+    def accounted(self, session: str, names: Sequence[str]) -> Iterator[Reaper]:
         """The containers ``names`` of ``session`` are removed, whoever ends first. What others could not remove is removed now.
 
         Forks, as in :func:`~outward.backends.containers.reaper.reaping`.
         """
         remains = Remains(self.engine, self._state / "sessions")
         remains.sweep()
-        with remains.noted(session), reaping(self.engine, names):
-            yield
+        with remains.noted(session), reaping(self.engine, names) as reaper:
+            yield reaper
 
     @property
     def in_memory(self) -> int | None:

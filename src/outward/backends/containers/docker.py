@@ -17,7 +17,7 @@ from outward.backends.child import Child
 from outward.backends.containers import engine as engines
 from outward.backends.containers import line, root, runtimes
 from outward.backends.containers.common import SHELL, Builder
-from outward.backends.containers.sandbox import Container, GVisorContainer
+from outward.backends.containers.sandbox import Container, GVisorContainer, anchored
 from outward.backends.protocol import Capabilities
 from outward.cage import enter
 from outward.core import HostError, Shortfall
@@ -141,6 +141,7 @@ class Docker:
             confined = self._confined(launch, spec.session)
             holding = [*confined, *self._runtime.holding, *self._programs(found), "--workdir=/"]
             holder = self._hold(held, holding, image, stack)
+            anchor = anchored(holder, stack)
             sockets = enter(Path(f"/proc/{holder}/ns/net"))
             stack.callback(sockets.close)
             variables, descriptor = self._build.environment(launch, stack)
@@ -161,17 +162,17 @@ class Docker:
                     terminal=launch.terminal,
                 )
             )
-            sandbox = self._sandbox(client, sockets, command, holder)
+            sandbox = self._sandbox(client, sockets, command, anchor)
             try:
                 yield sandbox
             finally:
                 sandbox.kill()
                 client.wait()  # it ends with its container
 
-    def _sandbox(self, client: Child, sockets: Sockets, command: str, holder: int) -> Container:
+    def _sandbox(self, client: Child, sockets: Sockets, command: str, anchor: int) -> Container:
         if self._runtime.gvisor:
-            return GVisorContainer(client, sockets, self._engine, command, holder)
-        return Container(client, sockets, lambda: self._process(command), holder)
+            return GVisorContainer(client, sockets, self._engine, command, anchor)
+        return Container(client, sockets, lambda: self._process(command), anchor)
 
     def _confined(self, launch: Launch, session: str) -> list[str]:
         """The line. The workspace belongs to the caller, and to nobody in a mapping of the daemon's."""

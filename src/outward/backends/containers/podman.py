@@ -14,7 +14,7 @@ from outward.backends.child import Child
 from outward.backends.containers import engine as engines
 from outward.backends.containers import layered, line
 from outward.backends.containers.common import SHELL, Builder
-from outward.backends.containers.sandbox import Container
+from outward.backends.containers.sandbox import Container, anchored
 from outward.backends.protocol import Capabilities
 from outward.cage import enter
 from outward.core import HostError, Shortfall
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from outward.backends.containers.engine import Engine
-    from outward.backends.containers.mounts import Mount
+    from outward.backends.containers.reaper import Reaper
     from outward.backends.protocol import Place, Spec
     from outward.isolation.launch import Launch
     from outward.isolation.operations import Operation
@@ -96,10 +96,12 @@ class Podman:
         """See :class:`~outward.backends.protocol.Backend`."""
         name = line.name(spec.session)
         with ExitStack() as stack:
-            stack.enter_context(self._build.accounted(spec.session, (name,)))
-            self._create(name, spec, stack)
+            reaper = stack.enter_context(self._build.accounted(spec.session, (name,)))
+            image = self._image(stack, reaper)
+            self._create(name, spec, image, stack)
             self._init(name, spec.layer)
             process = int(self._engine.ask("inspect", "--format", "{{.State.Pid}}", name))
+            anchor = anchored(process, stack)
             sockets = enter(Path(f"/proc/{process}/ns/net"))
             stack.callback(sockets.close)
             client = stack.enter_context(
@@ -110,16 +112,16 @@ class Podman:
                     terminal=spec.launch.terminal,
                 )
             )
-            sandbox = Container(client, sockets, lambda: _started(process), process)
+            sandbox = Container(client, sockets, lambda: _started(process), anchor)
             try:
                 yield sandbox
             finally:
                 sandbox.kill()
                 client.wait()  # it ends with its container
 
-    def _create(self, name: str, spec: Spec, stack: ExitStack) -> None:
+    def _create(self, name: str, spec: Spec, image: str | None, stack: ExitStack) -> None:
         _, variables = self._build.environment(spec.launch, stack)
-        described = tuple(self._described(name, spec, stack))
+        described = tuple(self._described(name, spec, image))
         self._engine.ask("create", *described, stdin=variables)
         if _mixed() and self._engine.ask("inspect", "--format", "{{.OCIRuntime}}", name).endswith("crun"):
             if programs.installed("runc") is None:
@@ -127,7 +129,7 @@ class Podman:
             self._engine.ask(*self._engine.removal([name]))
             self._engine.ask("--runtime=runc", "create", *described, stdin=variables)
 
-    def _described(self, name: str, spec: Spec, stack: ExitStack) -> Iterator[str]:
+    def _described(self, name: str, spec: Spec, image: str | None) -> Iterator[str]:
         """The container. Its variables are read from standard input."""
         launch = spec.launch
         found = self._build.mounts(launch.operations)
@@ -137,23 +139,29 @@ class Podman:
         yield from (*line.networked("none"), line.processes(), "--no-hosts")
         yield from ("--read-only-tmpfs=false", "--env-file=/dev/stdin", *(["--tty"] if launch.terminal else []))
         yield from self._build.mount_arguments(found)
-        yield from (f"--entrypoint={init}", *self._image(launch, found, stack), *arguments)
+        yield f"--entrypoint={init}"
+        if image is None:
+            yield from ("--rootfs", str(self._build.directory(self._build.tree(launch.operations, found))))
+        else:
+            yield from ("--rootfs", f"{image}:O") if self._root else (image,)
+        yield from arguments
 
     def _init(self, name: str, layer: Layer | None) -> None:
         """Builds the container's file system, and stops short of starting the command. What is mounted is mounted now."""
         inside = () if self._root else (self._engine.path, "unshare")
         self._engine.ask("init", name, before=() if layer is None else (*inside, *layered.prefix(layer)))
 
-    def _image(self, launch: Launch, found: list[Mount], stack: ExitStack) -> list[str]:
+    def _image(self, stack: ExitStack, reaper: Reaper) -> str | None:
+        """The image, if there is one; for root where it is mounted."""
         image = self._build.image
-        if image is None:
-            return ["--rootfs", str(self._build.directory(self._build.tree(launch.operations, found)))]
-        if not self._root:
-            return [image]
+        if image is None or not self._root:
+            return image
         # Kernels refuse root's storage under our mapping of users; what is mounted already they do not ask about.
         mounted = self._engine.ask("image", "mount", image)
-        stack.callback(self._engine.ask, "image", "unmount", image)
-        return ["--rootfs", f"{mounted}:O"]
+        unmount = ("image", "unmount", image)
+        reaper.also(*unmount)
+        stack.callback(self._engine.ask, *unmount)
+        return mounted
 
     def _mapped(self) -> list[str]:
         if not self._root:

@@ -1,11 +1,12 @@
 """Removes containers when we are gone, however that came about.
 
-A process of its own, in a session of its own, waits at a pipe that only we hold. When it closes without a word, we were
+A process of its own, in a session of its own, waits at a pipe that only we hold. When it closes without a last word, we were
 killed, and the engine is asked to remove what we started. It has none of our descriptors.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -28,8 +29,19 @@ _LATER: Final = 2.0
 _ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
+class Reaper:
+    """Our end of the pipe."""
+
+    def __init__(self, pipe: int) -> None:
+        self._pipe: Final = pipe
+
+    def also(self, *arguments: str) -> None:
+        """If we are killed, the engine is asked this too, once, after everything else."""
+        os.write(self._pipe, json.dumps(arguments).encode() + b"\n")
+
+
 @contextmanager
-def reaping(engine: Engine, names: Sequence[str]) -> Iterator[None]:
+def reaping(engine: Engine, names: Sequence[str]) -> Iterator[Reaper]:
     """Removes the containers ``names`` after the context, or after our end. Those that are gone already are no error.
 
     Forks: enter it while there are no other threads.
@@ -40,7 +52,7 @@ def reaping(engine: Engine, names: Sequence[str]) -> Iterator[None]:
         _reap(engine, names, theirs)
     os.close(theirs)
     try:
-        yield
+        yield Reaper(ours)
     except BaseException:
         os.write(ours, _FAILED)  # it does its work: who knows how far we came
         raise
@@ -62,13 +74,19 @@ def _reap(engine: Engine, names: Sequence[str], pipe: int) -> NoReturn:
         for number in _ENDING:  # a terminal or a service manager signals everybody
             signal.signal(number, signal.SIG_IGN)
         os.chdir("/")
-        said = os.read(pipe, 1)
-        if said != _DONE:
+        with os.fdopen(pipe, "rb") as told:
+            *others, last = told.read().split(b"\n")
+        if last != _DONE:
             for number in _ENDING:
                 signal.signal(number, signal.SIG_DFL)
-            for pause in (0,) if said == _FAILED else (0, _LATER):
+            for pause in (0,) if last == _FAILED else (0, _LATER):
                 time.sleep(pause)
-                remover = os.posix_spawn(engine.path, (engine.path, *engine.removal(names)), dict(engine.environment))
-                os.waitpid(remover, 0)
+                _ask(engine, engine.removal(names))
+            for other in others if last != _FAILED else ():
+                _ask(engine, json.loads(other))
     finally:
         os._exit(0)
+
+
+def _ask(engine: Engine, arguments: Sequence[str]) -> None:
+    os.waitpid(os.posix_spawn(engine.path, (engine.path, *arguments), dict(engine.environment)), 0)

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _PASSING: Final = frozenset({"PATH", "TERM", "TMPDIR", "DBUS_SESSION_BUS_ADDRESS"})
 """Variables that change from one log-in to the next, while the engine and its containers stay the same."""
 
+_ELSEWHERE: Final = "Set OUTWARD_HOME to a directory on a local file system."
+
 _DRAFT: Final = "."
 """How files begin that are not locked yet."""
 
@@ -55,11 +57,13 @@ class Remains:
         try:
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             held = draft.open("xb")
-        except OSError as error:
-            raise HostError(f"cannot write to {self._directory}: {error.strerror}") from error
-        with held:
             _lock(held.fileno())
             draft.rename(file)  # it comes to be with its lock
+        except OSError as error:
+            raise HostError(
+                f"cannot keep a locked file in {self._directory}: {error.strerror}", hint=_ELSEWHERE
+            ) from error
+        with held:
             yield
             file.unlink(missing_ok=True)
 

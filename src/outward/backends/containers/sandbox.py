@@ -12,15 +12,26 @@ from outward.core import HostError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import ExitStack
 
     from outward.backends.child import Child
     from outward.backends.containers.engine import Engine
     from outward.cage import Sockets
 
 
+def anchored(process: int, stack: ExitStack) -> int:
+    """A pidfd of a container's first process, closed by ``stack``. Raises :class:`HostError` where it has ended."""
+    try:
+        anchor = os.pidfd_open(process)
+    except OSError as error:
+        raise HostError("the container ended before anything was run in it") from error
+    stack.callback(os.close, anchor)
+    return anchor
+
+
 class Container(Attended):
     """``client`` is the engine's client, which is joined to the command and ends after it. ``leader`` gives the process id,
-    here outside, of the process group that gets signals; ``anchor`` is that of the process with which everything ends."""
+    here outside, of the process group that gets signals; ``anchor`` is a pidfd of the process with which everything ends."""
 
     def __init__(self, client: Child, sockets: Sockets, leader: Callable[[], int | None], anchor: int) -> None:
         super().__init__(client, sockets)
@@ -37,9 +48,10 @@ class Container(Attended):
         return True
 
     def kill(self) -> None:
-        """The kernel kills all of a process namespace with its first process."""
+        """The kernel kills all of a process namespace with its first process. That is not our child: its number may be another's
+        by now."""
         with suppress(ProcessLookupError):
-            os.kill(self._anchor, signal.SIGKILL)
+            signal.pidfd_send_signal(self._anchor, signal.SIGKILL)
 
 
 class GVisorContainer(Container):
