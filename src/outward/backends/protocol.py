@@ -94,7 +94,8 @@ class Backend(Protocol):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What a person should know before anything starts, besides that: how it would confine less than others here."""
+        """What a person should know before anything starts, besides that: how it would confine less than others here,
+        or work less well."""
 
     def probe(self) -> Capabilities:
         """Tries it out. Raises :class:`~outward.core.HostError`, with the way out, where it does not work."""

@@ -141,6 +141,18 @@ def base(empties: Empties, home: str, *, in_memory: int | None = None) -> Iterat
     yield Bind(home, HOME, writable=True)
 
 
+def beside_image(home: str) -> Iterator[Operation]:
+    """What is ours in a sandbox with a kernel of its own that shows an image's programs. ``home`` as above."""
+    yield from own_files()
+    yield Kernel("proc", "/proc")
+    yield Kernel("dev", "/dev")
+    yield Fresh("/dev/shm", "1777")  # noqa: S108 (the sandbox's own, as below)
+    yield Fresh("/tmp", "1777")  # noqa: S108
+    yield Fresh("/run")
+    yield Fresh("/var/tmp", "1777")  # noqa: S108
+    yield Bind(home, HOME, writable=True)
+
+
 def programs(empties: Empties) -> Iterator[Operation]:
     """The host's programs, and what they need of its ``/etc``."""
     yield from shown()

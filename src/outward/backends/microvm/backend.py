@@ -17,12 +17,13 @@ from outward.backends.memory import memory_file
 from outward.backends.microvm import guest, image, qemu
 from outward.backends.microvm.acceleration import Memory
 from outward.backends.microvm.cpio import archive
+from outward.backends.microvm.rooted import check
 from outward.backends.microvm.sandbox import MachineSandbox
 from outward.backends.microvm.view import around
 from outward.backends.protocol import Capabilities, Spec
 from outward.backends.relays import Relays
 from outward.core import HostError, Shortfall
-from outward.isolation import programs, system
+from outward.isolation import images, programs, system
 from outward.isolation.launch import Launch
 
 if TYPE_CHECKING:
@@ -72,15 +73,19 @@ class MicroVM:
     """QEMU in the process sandbox."""
 
     name: Final = "microvm"
-    programs: Final = system.VISIBLE
-    warnings: Final = ()
 
     def __init__(self, path: str, kernel: Image, place: Place) -> None:
         self._path: Final = path
         self._image: Final = kernel
         self._limits: Final = place.limits
+        self._root: Final = None if place.image is None else images.find(place.image, place.state / "images")
         self._memory: Final = Memory(place.state, path)
         self._outer: Final = bubblewrap.find(place._replace(limits=_of_qemu(place.limits)))
+
+    @property
+    def programs(self) -> tuple[str, ...] | None:
+        """See :class:`~outward.backends.protocol.Backend`."""
+        return system.VISIBLE if self._root is None else None
 
     @property
     def shortfalls(self) -> tuple[Shortfall, ...]:
@@ -88,6 +93,12 @@ class MicroVM:
         others = tuple(each for each in self._outer.shortfalls if each.limit != "memory")
         memory = self._limits.memory
         return others if memory is None or memory >= _LEAST * _MIB else (*others, _TOO_SMALL)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """That it would be slow, as soon as that is known."""
+        known = self._memory.known()
+        return () if known is None or known.kvm else (f"the machine runs {known}",)
 
     def probe(self) -> Capabilities:
         """See :class:`~outward.backends.protocol.Backend`."""
@@ -101,13 +112,17 @@ class MicroVM:
         return Capabilities(self._path, (str(acceleration),))
 
     def system(self, empties: Empties, home: str) -> Iterable[Operation]:
-        """All that the host has."""
-        return system.base(empties, home)
+        """All that the host has, or the image's programs with our own files. Where its files lie is known when it starts."""
+        if self._root is None:
+            return system.base(empties, home)
+        return system.beside_image(home)
 
     def describe(self, launch: Launch) -> Iterator[str]:
         """The machine, and what is around it."""
         memory, processors = self._size()
         yield f"{'machine':<11}{self._path}, {memory} MiB, {processors} processors, kernel {self._image.kernel}"
+        if self._root is not None:
+            yield f"{'image':<11}{self._root.name}  (from {self._root.source})"
         known = self._memory.known()
         yield f"{'processor':<11}{known or 'with KVM if a machine that is tried first ends in time, else translated'}"
         yield f"{'seccomp':<11}default, around QEMU; {launch.seccomp} does not apply in the machine"
@@ -115,14 +130,18 @@ class MicroVM:
     @contextmanager
     def launch(self, spec: Spec) -> Iterator[MachineSandbox]:
         """See :class:`~outward.backends.protocol.Backend`."""
-        with self._start(spec, kvm=self._acceleration().kvm) as sandbox:
-            yield sandbox
+        with ExitStack() as stack:
+            root = None
+            if self._root is not None:
+                root = stack.enter_context(self._root.unpacked())
+                check(root, self._root.name)
+            yield stack.enter_context(self._start(spec, kvm=self._acceleration().kvm, root=root))
 
     def _acceleration(self) -> Acceleration:
         return self._memory.ask(lambda: self._obstacle(kvm=True))
 
     @contextmanager
-    def _start(self, spec: Spec, *, kvm: bool) -> Iterator[MachineSandbox]:
+    def _start(self, spec: Spec, *, kvm: bool, root: Path | None = None) -> Iterator[MachineSandbox]:
         launch = spec.launch
         with ExitStack() as stack:
             ours, theirs = socket.socketpair()
@@ -141,7 +160,7 @@ class MicroVM:
             descriptors = qemu.Descriptors(kernel, initrd, theirs.fileno(), *sinks)
             argv = qemu.argv(self._path, self._machine(kvm=kvm), descriptors, terminal=launch.terminal)
             outer = Spec(
-                Launch(argv, tuple(around(launch.operations, kvm=kvm)), {}, "/", terminal=False),
+                Launch(argv, tuple(around(launch.operations, kvm=kvm, root=root)), {}, "/", terminal=False),
                 spec.session,
                 (stdin, stdin if launch.terminal else null, err),
                 spec.layer,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from outward.backends.microvm.acceleration import KVM
 from outward.backends.microvm.guest import RESOLVER, to_gateway
+from outward.backends.microvm.rooted import rooted
 from outward.isolation import system
 from outward.isolation.operations import (
     Absent,
@@ -28,7 +29,7 @@ from outward.isolation.operations import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, Sequence
 
     from outward.isolation.operations import Operation
 
@@ -36,8 +37,8 @@ ROOT: Final = "/guest"
 _EMPTY: Final = ("/dev", "/proc", "/sys")
 
 
-def around(operations: Iterable[Operation], *, kvm: bool) -> Iterator[Operation]:
-    """The whole, in order."""
+def around(operations: Sequence[Operation], *, kvm: bool, root: Path | None = None) -> Iterator[Operation]:
+    """The whole, in order. ``root`` is that of an image, whose files are seen beside what ``operations`` show."""
     for path in system.SYSTEM:
         if os.path.islink(path):  # noqa: PTH114 (start-up, as below)
             yield Symlink(os.readlink(path), path)  # noqa: PTH115
@@ -52,7 +53,7 @@ def around(operations: Iterable[Operation], *, kvm: bool) -> Iterator[Operation]
     yield Directory(ROOT)
     for path in _EMPTY:
         yield Directory(f"{ROOT}{path}")
-    for operation in operations:
+    for operation in (*rooted(root, operations), *operations) if root is not None else operations:
         yield from _below(operation)
     yield Seal("/")
 

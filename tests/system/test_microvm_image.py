@@ -1,0 +1,71 @@
+"""Machines that show an image: a few programs of this machine, copied."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from outward.backends.microvm.rooted import NEEDED
+from tests.support.caller import new_caller
+from tests.system.conftest import Attacked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = [pytest.mark.needs("bubblewrap", "qemu-system-x86_64", "machine", "ldd"), pytest.mark.timeout(300)]
+
+LOOK = """
+cat /etc/os-release; ls /usr/bin | grep -c python; ls /home
+touch /usr/x /etc/x /x; touch /tmp/x /run/x x && echo made
+"""
+
+
+@pytest.fixture
+def caller() -> Iterator[Attacked]:
+    with new_caller(Attacked, unprivileged=False) as caller:
+        caller.bring_machine()
+        yield caller
+
+
+@pytest.fixture
+def root(caller: Attacked) -> Path:
+    """A root file system, and in it a link where the agent's home is going to be."""
+    root = caller.home / "image"
+    tools = [shutil.which(name) for name in (*NEEDED, "cat", "grep", "ls", "sh", "touch")]
+    for tool in filter(None, tools):
+        said = subprocess.run(["ldd", tool], capture_output=True, text=True, check=True).stdout
+        for file in (f"/usr/bin/{Path(tool).name}", *re.findall(r"(/\S+) \(0x", said)):
+            place = root / file.lstrip("/")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, place)
+    (root / "bin").symlink_to("usr/bin")
+    (root / "etc").mkdir()
+    (root / "etc/os-release").write_text("NAME=the image\n")
+    (root / "home").symlink_to(caller.workspace)
+    return root
+
+
+def run(caller: Attacked, image: Path) -> subprocess.CompletedProcess[str]:
+    options = ("--quiet", "--backend", "microvm", "--image", str(image))
+    return caller.outward("run", *options, "--", "sh", "-c", LOOK, timeout=240)
+
+
+def test_a_machine_shows_an_image_read_only(caller, root):
+    before = sorted(path.name for path in root.iterdir())
+    done = run(caller, root)
+    assert done.stdout.splitlines() == ["NAME=the image", "0", "agent", "made"], done.stderr
+    assert done.stderr.count("Read-only file system") == 3
+    assert [path.name for path in caller.workspace.iterdir()] == ["x"]
+    assert sorted(path.name for path in root.iterdir()) == before
+
+
+def test_an_image_that_can_start_nothing_is_refused(caller, root):
+    (root / "usr/bin/setpriv").unlink()
+    done = run(caller, root)
+    assert done.returncode == 125
+    assert "lacks /usr/bin/setpriv" in done.stderr
