@@ -20,7 +20,7 @@ BACKENDS: Final[dict[str, str]] = {
     "microvm": "outward.backends.microvm",
 }
 
-_IMAGES: Final = frozenset({"docker", "podman"})
+_IMAGES: Final = frozenset({"docker", "microvm", "podman"})
 """Those that can show an image's programs in place of the host's."""
 
 _RUNTIMES: Final = frozenset({"docker"})
@@ -28,7 +28,7 @@ _RUNTIMES: Final = frozenset({"docker"})
 
 
 def find(name: str, place: Place) -> Backend:
-    """The backend ``name``. Raises :class:`HostError` where this machine does not have it."""
+    """The backend ``name``. Raises :class:`HostError` where this machine does not have it, or it shows no image."""
     module = BACKENDS.get(name)
     if module is None:
         raise HostError(f"the backend {name} is not available in this version", hint="Use --backend bubblewrap.")

@@ -22,7 +22,7 @@ from outward.backends.microvm.sandbox import MachineSandbox
 from outward.backends.microvm.view import around
 from outward.backends.protocol import Capabilities, Spec
 from outward.backends.relays import Relays
-from outward.core import HostError, Shortfall
+from outward.core import HostError, Limits, Shortfall
 from outward.isolation import images, programs, system
 from outward.isolation.launch import Launch
 
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from outward.backends.microvm.acceleration import Acceleration
     from outward.backends.microvm.image import Image
     from outward.backends.protocol import Place
-    from outward.core import Limits
     from outward.isolation.operations import Operation
     from outward.isolation.system import Empties
 
@@ -77,10 +76,11 @@ class MicroVM:
     def __init__(self, path: str, kernel: Image, place: Place) -> None:
         self._path: Final = path
         self._image: Final = kernel
+        self._place: Final = place
         self._limits: Final = place.limits
         self._root: Final = None if place.image is None else images.find(place.image, place.state / "images")
         self._memory: Final = Memory(place.state, path)
-        self._outer: Final = bubblewrap.find(place._replace(limits=_of_qemu(place.limits)))
+        self._outer: Final = bubblewrap.find(place._replace(limits=_of_qemu(place.limits), image=None))
 
     @property
     def programs(self) -> tuple[str, ...] | None:
@@ -183,13 +183,14 @@ class MicroVM:
         return memory, max(1, min(available, wanted))
 
     def _obstacle(self, *, kvm: bool) -> str:
-        """Runs a machine that does nothing: what went wrong, if anything did."""
+        """Runs a machine that does nothing, and may use what it likes: what went wrong, if anything did."""
+        free = MicroVM(self._path, self._image, self._place._replace(limits=Limits(), image=None))
         operations = tuple(system.shown())
         launch = Launch(("/bin/true",), operations, {}, "/", terminal=False)
         patience = _PROBE_TIME[kvm]
         with Path(os.devnull).open("r+b") as null:
             spec = Spec(launch, "probe", (null.fileno(),) * 3)
-            with self._start(spec, kvm=kvm) as trial:
+            with free._start(spec, kvm=kvm) as trial:
                 poll = select.poll()
                 poll.register(trial.fileno(), select.POLLIN)
                 if not poll.poll(patience * 1000):

@@ -44,6 +44,10 @@ class MachineSandbox:
         """The machine is switched off when its command has ended."""
         return self._outer.over
 
+    @property
+    def entrance(self) -> None:
+        """The view is not where the command sees it."""
+
     def fileno(self) -> int:
         """QEMU's launcher."""
         return self._outer.fileno()
