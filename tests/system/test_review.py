@@ -217,3 +217,49 @@ def test_a_session_that_is_not_there_is_named(caller, command):
     done = caller.outward(*command)
     assert done.returncode == 2
     assert command[1] in done.stderr
+
+
+FOREIGN = 61235
+
+
+def foreign(caller: Caller) -> None:
+    """Makes the workspace somebody else's, in which everybody may make files."""
+    if os.geteuid() != 0 or caller.uid is not None:
+        pytest.skip("only root works in the directories of others")
+    for path in (caller.workspace, *caller.workspace.rglob("*")):
+        os.chown(path, FOREIGN, FOREIGN, follow_symlinks=False)
+    for path in (caller.root, caller.home):
+        path.chmod(0o755)
+
+
+def test_what_root_applies_belongs_to_whom_the_workspace_does(caller):
+    caller.file(caller.workspace / "sub" / "kept", "one\n")
+    inside(caller, "mkdir -p new/er; echo x >new/er/file; ln -s file new/link; echo two >sub/kept")
+    foreign(caller)
+    assert caller.outward("apply", "--overwrite").returncode == 0  # who it belongs to has changed since
+    made = [caller.workspace / name for name in ("new", "new/er", "new/er/file", "sub/kept")]
+    assert {(path.stat().st_uid, path.stat().st_gid) for path in made} == {(FOREIGN, FOREIGN)}
+
+
+def test_a_link_that_the_owner_puts_there_leads_root_nowhere(caller):
+    target = caller.root / "target"
+    target.mkdir(mode=0o700)
+    caller.file(caller.workspace / "sub" / "file", "one\n")
+    inside(caller, "echo two >sub/file; mkdir sub/new; echo x >sub/new/file; mkdir top; echo x >top/file")
+    foreign(caller)
+    (caller.workspace / "sub").rename(caller.workspace / "other")
+    for name in ("sub", "top"):
+        (caller.workspace / name).symlink_to(target)
+    for options in ((), ("--overwrite",)):
+        caller.outward("apply", *options)
+        assert list(target.iterdir()) == []
+        assert (caller.workspace / "other" / "file").read_text() == "one\n"
+    assert (
+        caller.workspace / "sub" / "file"
+    ).read_text() == "two\n"  # in a directory of that name, instead of the link
+
+
+def test_a_start_in_the_workspace_of_another_says_so(caller):
+    foreign(caller)
+    assert "belongs to another user (61235)" in caller.outward("run", "--mode", "review", "--", "true").stderr
+    assert "belongs to another user" not in caller.outward("run", "--mode", "read", "--", "true").stderr

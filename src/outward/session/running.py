@@ -87,6 +87,7 @@ def run(options: Options, note: Callable[[str], None]) -> Outcome:
     parts = assemble(options)
     for said in (*map(str, parts.preparation.backend.shortfalls), *parts.preparation.backend.warnings):
         note(said)
+    _say_whose(options, note)
     with ExitStack() as stack:
         stack.enter_context(held())
         journal = stack.enter_context(Journal.open(options.state / "journal", session=session))
@@ -121,6 +122,16 @@ def run(options: Options, note: Callable[[str], None]) -> Outcome:
             hint=f"The message of {backend.name} is above; `outward run --dry-run` shows the steps.",
         )
     return Outcome(code, session, summary, changed, guard.aside)
+
+
+def _say_whose(options: Options, note: Callable[[str], None]) -> None:
+    """Says it where the workspace is another user's, above all a person's in which root was asked to start something."""
+    owner = options.workspace.stat().st_uid
+    if options.mode != "read" and owner != os.geteuid():
+        note(
+            f"{options.workspace} belongs to another user ({owner}): the agent can change only what everybody may, "
+            f"and what it makes is yours; better run it as that user"
+        )
 
 
 def _layer(options: Options, preparation: Preparation, session: str, stack: ExitStack) -> Layer | None:

@@ -132,8 +132,9 @@ class _Work:
             parent = "/".join(above[: count + 1])
             if self._lower.status(parent) is None:
                 status = self._upper.status(parent)
+                mode = stat.S_IMODE(status.st_mode) & _PERMISSIONS if status else 0o755
                 with self._lower.parent(parent) as (directory, name):
-                    os.mkdir(name, stat.S_IMODE(status.st_mode) & _PERMISSIONS if status else 0o755, dir_fd=directory)
+                    self._new_directory(parent, mode, directory, name)
 
     def _require_unchanged(self, change: Change, directory: int, name: str) -> None:
         now = _status_in(directory, name)
@@ -155,9 +156,16 @@ class _Work:
         if change.kind is Kind.TYPE:
             os.unlink(name, dir_fd=directory)
         if change.kind is not Kind.MODE:
-            os.mkdir(name, 0o700, dir_fd=directory)
-        with self._lower.opened(change.path, os.O_RDONLY | os.O_DIRECTORY) as made:
-            os.fchmod(made, _mode(change))
+            self._new_directory(change.path, _mode(change), directory, name)
+            return
+        with self._lower.opened(change.path, os.O_RDONLY | os.O_DIRECTORY) as found:
+            os.fchmod(found, _mode(change))
+
+    def _new_directory(self, path: str, mode: int, directory: int, name: str) -> None:
+        os.mkdir(name, 0o700, dir_fd=directory)
+        with self._lower.opened(path, os.O_RDONLY | os.O_DIRECTORY) as made:
+            _give(made, None, directory)
+            os.fchmod(made, mode)
 
     def _replace(self, change: Change, directory: int, name: str) -> None:
         with suppress(FileNotFoundError):  # left by one that was interrupted
@@ -183,13 +191,21 @@ class _Work:
                 status = os.fstat(source)
                 while os.sendfile(target, source, None, _CHUNK):
                     pass
-            if change.before is not None:
-                with suppress(PermissionError):  # only root may give files away
-                    os.fchown(target, change.before.st_uid, change.before.st_gid)
+            _give(target, change.before, directory)
             os.fchmod(target, _mode(change))
             os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
         finally:
             os.close(target)
+
+
+def _give(file: int, before: os.stat_result | None, directory: int) -> None:
+    """Makes it belong to whom the one before did. What is new belongs to whom its ``directory`` does if root applies it: a
+    person's workspace stays theirs."""
+    if before is None and os.geteuid() == 0:
+        before = os.fstat(directory)
+    if before is not None:
+        with suppress(PermissionError):  # only root may give files away
+            os.fchown(file, before.st_uid, before.st_gid)
 
 
 def _mode(change: Change) -> int:
