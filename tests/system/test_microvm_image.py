@@ -1,21 +1,20 @@
-"""Machines that show an image: a few programs of this machine, copied."""
+"""Machines that show an image."""
 
 from __future__ import annotations
 
-import re
-import shutil
-import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from outward.backends.microvm.rooted import NEEDED
+from outward.backends.microvm.guest import NEEDED
 from tests.support.caller import new_caller
+from tests.support.image import make_root
 from tests.system.conftest import Attacked
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator
+    from pathlib import Path
 
 pytestmark = [pytest.mark.needs("bubblewrap", "qemu-system-x86_64", "machine", "ldd"), pytest.mark.timeout(300)]
 
@@ -35,17 +34,7 @@ def caller() -> Iterator[Attacked]:
 @pytest.fixture
 def root(caller: Attacked) -> Path:
     """A root file system, and in it a link where the agent's home is going to be."""
-    root = caller.home / "image"
-    tools = [shutil.which(name) for name in (*NEEDED, "cat", "grep", "ls", "sh", "touch")]
-    for tool in filter(None, tools):
-        said = subprocess.run(["ldd", tool], capture_output=True, text=True, check=True).stdout
-        for file in (f"/usr/bin/{Path(tool).name}", *re.findall(r"(/\S+) \(0x", said)):
-            place = root / file.lstrip("/")
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(file, place)
-    (root / "bin").symlink_to("usr/bin")
-    (root / "etc").mkdir()
-    (root / "etc/os-release").write_text("NAME=the image\n")
+    root = make_root(caller.home / "image", (*NEEDED, "cat", "grep", "ls", "sh", "touch"))
     (root / "home").symlink_to(caller.workspace)
     return root
 

@@ -21,9 +21,10 @@ from outward.backends.protocol import Capabilities, Spec
 from outward.backends.relays import Relays
 from outward.cage import Cage, Command
 from outward.core import HostError
-from outward.isolation import limits, oci, runsc, system
+from outward.isolation import images, limits, oci, runsc, system
 from outward.isolation.launch import Launch
 from outward.isolation.operations import Bind, Kernel
+from outward.isolation.rooted import check, rooted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -51,14 +52,19 @@ class GVisor:
     """runsc in a cage of its own."""
 
     name: Final = "gvisor"
-    programs: Final = system.VISIBLE
     warnings: Final = ()
 
     def __init__(self, tool: Runsc, place: Place) -> None:
         self._tool: Final = tool
+        self._image: Final = None if place.image is None else images.find(place.image, place.state / "images")
         self._limits: Final = place.limits
         self._holding: Final = _holding(place.limits)
         self._directory: Final = place.state / "gvisor"
+
+    @property
+    def programs(self) -> tuple[str, ...] | None:
+        """See :class:`~outward.backends.protocol.Backend`."""
+        return system.VISIBLE if self._image is None else None
 
     @property
     def shortfalls(self) -> tuple[Shortfall, ...]:
@@ -71,18 +77,28 @@ class GVisor:
         return Capabilities(self._tool.path, (f"platform {self._try_platforms()}",))
 
     def system(self, empties: Empties, home: str) -> Iterable[Operation]:
-        """All that the host has."""
+        """All that the host has, or the image's programs with our own files. Where its files lie is known when it starts."""
+        if self._image is not None:
+            return system.beside_image(home, in_memory=self._holding.in_memory)
         return system.base(empties, home, in_memory=self._holding.in_memory)
 
     def describe(self, launch: Launch) -> Iterator[str]:
         """Its own kernel takes the system calls: our filter has nothing to filter there."""
         yield f"{'kernel':<11}gVisor ({self._tool.path}), seccomp {launch.seccomp} does not apply"
+        if self._image is not None:
+            yield f"{'image':<11}{self._image.name}  (from {self._image.source})"
 
     @contextmanager
     def launch(self, spec: Spec) -> Iterator[GVisorSandbox]:
         """See :class:`~outward.backends.protocol.Backend`."""
-        with self._start(spec, self._platform()) as sandbox:
-            yield sandbox
+        with ExitStack() as stack:
+            if self._image is not None:
+                root = stack.enter_context(self._image.unpacked())
+                operations = spec.launch.operations
+                check(self._image, root, runsc.NEEDED, operations)
+                shown = (*rooted(root, operations), *operations)
+                spec = spec._replace(launch=spec.launch._replace(operations=shown))
+            yield stack.enter_context(self._start(spec, self._platform()))
 
     @contextmanager
     def _start(self, spec: Spec, platform: str) -> Iterator[GVisorSandbox]:

@@ -20,7 +20,7 @@ BACKENDS: Final[dict[str, str]] = {
     "microvm": "outward.backends.microvm",
 }
 
-_IMAGES: Final = frozenset({"docker", "microvm", "podman"})
+_IMAGES: Final = frozenset({"docker", "gvisor", "microvm", "podman"})
 """Those that can show an image's programs in place of the host's."""
 
 _RUNTIMES: Final = frozenset({"docker"})

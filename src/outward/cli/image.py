@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from outward.backends.containers.image import build
+from outward.backends.containers.image import ENGINES, build
 from outward.backends.microvm import image as machine_image
 from outward.cli.home import state_directory
 from outward.cli.summary import printable
@@ -18,13 +18,13 @@ from outward.isolation import firecracker
 
 @click.group("image")
 def command() -> None:
-    """Images for --backend docker and podman (without one, they show this machine's programs), the kernel of --backend microvm,
-    and a configuration for Firecracker."""
+    """Images for --backend docker, podman, gvisor and microvm (without one, they show this machine's programs), the kernel of
+    --backend microvm, and a configuration for Firecracker."""
 
 
 @command.command("build")
 @click.option(
-    "--engine", type=click.Choice(["docker", "podman"]), default="docker", help="Whose image; docker's otherwise."
+    "--engine", type=click.Choice(ENGINES), default="docker", help="The backend that it is for; docker otherwise."
 )
 @click.option("--package", "packages", metavar="NAME", multiple=True, help="One more package; may be repeated.")
 def build_(engine: str, packages: tuple[str, ...]) -> int:

@@ -28,9 +28,7 @@ def _seconds(_context: click.Context, _parameter: click.Parameter, value: str | 
 @click.command("run", context_settings={"allow_interspersed_args": False}, options_metavar="[OPTIONS] [--]")
 @click.option("--policy", "policy_file", type=click.Path(path_type=Path, dir_okay=False), help="The policy file.")
 @click.option("--backend", type=click.Choice(BACKENDS), help="What confines the processes; otherwise the policy says.")
-@click.option(
-    "--image", metavar="NAME", help="docker, podman, microvm: an image's programs in place of this machine's."
-)
+@click.option("--image", metavar="NAME", help="An image's programs in place of this machine's; not with bubblewrap.")
 @click.option("--runtime", metavar="NAME", help="docker: the daemon's runtime for the command, as runsc (gVisor).")
 @click.option(
     "--workspace",

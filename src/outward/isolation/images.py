@@ -138,7 +138,7 @@ def find(name: str, store: Path) -> Image:
         raise HostError(f"{name}: a digest is 64 hexadecimal digits")
     source = store / ARCHIVE if plain == BUILT else Path(plain)
     if not source.exists():
-        made = "Make it: outward image build --engine gvisor"
+        made = "Make it: outward image build --engine gvisor (or microvm)"
         other = f"An image is {BUILT} (outward image build), a directory, or a tar file as `docker export` writes it."
         raise HostError(f"there is no image {plain}", hint=made if plain == BUILT else other)
     source = source.resolve()

@@ -19,6 +19,9 @@ PLATFORMS: Final = ("systrap", "ptrace")
 """The ways in which runsc takes a program's system calls, best first. The first is missing before 2023. ``kvm`` is left out:
 it hangs in many virtual machines, and hands the sandbox the one interface of the host's kernel that gVisor is there to avoid."""
 
+NEEDED: Final = ("unshare",)
+"""Programs in ``/usr/bin`` of the view by which the command is started, see :attr:`Runsc.prefix`."""
+
 _THREADS: Final = 128
 """What gVisor's own kernel needs of a limit on processes: threads of the host's kernel."""
 

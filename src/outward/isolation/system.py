@@ -141,15 +141,15 @@ def base(empties: Empties, home: str, *, in_memory: int | None = None) -> Iterat
     yield Bind(home, HOME, writable=True)
 
 
-def beside_image(home: str) -> Iterator[Operation]:
-    """What is ours in a sandbox with a kernel of its own that shows an image's programs. ``home`` as above."""
+def beside_image(home: str, *, in_memory: int | None = None) -> Iterator[Operation]:
+    """What is ours in a sandbox with a kernel of its own that shows an image's programs. ``home`` and ``in_memory`` as above."""
     yield from own_files()
     yield Kernel("proc", "/proc")
     yield Kernel("dev", "/dev")
-    yield Fresh("/dev/shm", "1777")  # noqa: S108 (the sandbox's own, as below)
-    yield Fresh("/tmp", "1777")  # noqa: S108
-    yield Fresh("/run")
-    yield Fresh("/var/tmp", "1777")  # noqa: S108
+    yield Fresh("/dev/shm", "1777", in_memory)  # noqa: S108 (the sandbox's own, as below)
+    yield Fresh("/tmp", "1777", in_memory)  # noqa: S108
+    yield Fresh("/run", size=in_memory)
+    yield Fresh("/var/tmp", "1777", in_memory)  # noqa: S108
     yield Bind(home, HOME, writable=True)
 
 

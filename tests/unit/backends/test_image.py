@@ -50,6 +50,18 @@ def test_it_is_built_from_the_machines_sources_and_imported(machine):
     assert (machine / "engine").read_text() == f"import - {image.NAME} tree\n"
 
 
+def test_where_there_is_no_engine_it_is_unpacked(machine):
+    tree = machine / "tree"
+    (tree / "usr").mkdir(parents=True)
+    tools = machine / "tools" / "mmdebstrap"
+    tools.write_text(f'#!/bin/sh\nfor word; do case $word in /*) tar -C {tree} -cf "$word" .;; esac; done\n')
+    cache = machine / "cache"
+    assert image.build("gvisor", (), cache, {}, lambda _: None) == image.NAME
+    (root,) = cache.glob("roots/*/root-*")
+    assert [path.name for path in root.iterdir()] == ["usr"]
+    assert not (machine / "engine").exists()
+
+
 def test_what_is_there_is_not_built_again(machine):
     build(machine)
     assert build(machine) == ["importing into podman"]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from outward.backends import Place, find
+from outward.backends import Place
 from outward.backends.containers.docker import Docker
 from outward.backends.containers.engine import Engine
 from outward.backends.containers.runtimes import choose
@@ -112,11 +112,3 @@ def test_its_own_threads_are_added_to_the_limit(tmp_path):
     assert "docker     --pids-limit=178" in backend.describe(Launch(("true",), (), {}, "/w", terminal=False))
     assert [shortfall.limit for shortfall in backend.shortfalls] == ["pids"]
     assert docker(tmp_path, "other", said).shortfalls == ()
-
-
-@pytest.mark.parametrize(("backend", "option"), [("bubblewrap", "image"), ("podman", "runtime"), ("gvisor", "runtime")])
-def test_an_option_that_a_backend_does_not_know_is_not_passed_over(tmp_path, backend, option):
-    place = Place(tmp_path, {})
-    place = place._replace(image="name") if option == "image" else place._replace(runtime="name")
-    with pytest.raises(HostError, match=f"{backend} takes no --{option}"):
-        find(backend, place)

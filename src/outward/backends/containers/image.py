@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING, Final
 
 from outward.backends.containers import engine as engines
 from outward.core import HostError
-from outward.isolation import programs
+from outward.isolation import images, programs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-NAME: Final = "outward:latest"
+NAME: Final = images.BUILT
+ENGINES: Final = ("docker", "podman", "gvisor", "microvm")
+"""Who it can be built for. The first two keep images of their own."""
+_OWN_STORE: Final = ENGINES[:2]
+
 PACKAGES: Final = ("bash", "ca-certificates", "curl", "git", "less", "nodejs", "npm", "procps", "python3", "ripgrep")
 """What agents call, besides a minimal system."""
 
@@ -26,23 +30,26 @@ _INSTALL: Final = "Install mmdebstrap with the system's package manager (package
 def build(
     engine: str, packages: Iterable[str], cache: Path, environment: Mapping[str, str], watch: Callable[[str], None]
 ) -> str:
-    """Builds the image for ``engine``: its name. The file system is kept in the directory ``cache`` for the next engine and
-    the next time; ``watch`` is told what is being done. Raises :class:`HostError` with the way out.
+    """Builds the image for ``engine``, one of :data:`ENGINES`: its name. The file system is kept in the directory ``cache`` for
+    the next engine and the next time; ``watch`` is told what is being done. Raises :class:`HostError` with the way out.
     """
-    client = engines.find(engine, environment)
-    wanted = tuple(sorted({*PACKAGES, *packages}))
-    archive = _archive(wanted, cache, client.environment["PATH"], watch)
+    client = engines.find(engine, environment) if engine in _OWN_STORE else None
+    archive = _archive(tuple(sorted({*PACKAGES, *packages})), cache, watch)
+    if client is None:
+        watch("unpacking")
+        with images.find(NAME, cache).unpacked():
+            return NAME
     watch(f"importing into {engine}")
     with archive.open("rb") as file:
         client.ask("import", "-", NAME, stdin=file.fileno())
     return NAME
 
 
-def _archive(packages: tuple[str, ...], cache: Path, path: str, watch: Callable[[str], None]) -> Path:
+def _archive(packages: tuple[str, ...], cache: Path, watch: Callable[[str], None]) -> Path:
     """The tar file of a system with these packages; made when it is not there, or is of other packages or sources."""
     sources = _sources()
     recipe = f"{' '.join(packages)}\n{sources}"
-    archive, made_of = cache / "image.tar", cache / "image.recipe"
+    archive, made_of = cache / images.ARCHIVE, cache / "image.recipe"
     with suppress(OSError):
         if made_of.read_text() == recipe and archive.is_file():
             return archive
@@ -54,7 +61,7 @@ def _archive(packages: tuple[str, ...], cache: Path, path: str, watch: Callable[
         cache.mkdir(mode=0o700, parents=True, exist_ok=True)
         made_of.unlink(missing_ok=True)
         argv = [tool, "--variant=essential", "--format=tar", f"--include={','.join(packages)}", "", str(draft), "-"]
-        _run(argv, sources, path, watch)
+        _run(argv, sources, watch)
         draft.replace(archive)
         made_of.write_text(recipe)
     except OSError as error:
@@ -78,7 +85,7 @@ def _sources() -> str:
     return "\n".join(texts)
 
 
-def _run(argv: list[str], sources: str, path: str, watch: Callable[[str], None]) -> None:
+def _run(argv: list[str], sources: str, watch: Callable[[str], None]) -> None:
     """Runs the tool; what it reports as progress goes to ``watch``."""
     said: list[str] = []
     with subprocess.Popen(
@@ -88,7 +95,7 @@ def _run(argv: list[str], sources: str, path: str, watch: Callable[[str], None])
         stderr=subprocess.PIPE,
         text=True,
         errors="replace",
-        env={"PATH": f"{path}:/usr/sbin:/sbin", "LANG": "C.UTF-8"},
+        env={"PATH": f"{programs.SYSTEM_PATH}:/usr/sbin:/sbin", "LANG": "C.UTF-8"},
     ) as process:
         assert process.stdin is not None
         assert process.stderr is not None

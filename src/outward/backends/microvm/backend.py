@@ -17,7 +17,6 @@ from outward.backends.memory import memory_file
 from outward.backends.microvm import guest, image, qemu
 from outward.backends.microvm.acceleration import Memory
 from outward.backends.microvm.cpio import archive
-from outward.backends.microvm.rooted import check
 from outward.backends.microvm.sandbox import MachineSandbox
 from outward.backends.microvm.view import around
 from outward.backends.protocol import Capabilities, Spec
@@ -25,6 +24,7 @@ from outward.backends.relays import Relays
 from outward.core import HostError, Limits, Shortfall
 from outward.isolation import images, programs, system
 from outward.isolation.launch import Launch
+from outward.isolation.rooted import check
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -134,7 +134,7 @@ class MicroVM:
             root = None
             if self._root is not None:
                 root = stack.enter_context(self._root.unpacked())
-                check(root, self._root.name)
+                check(self._root, root, guest.NEEDED, spec.launch.operations)
             yield stack.enter_context(self._start(spec, kvm=self._acceleration().kvm, root=root))
 
     def _acceleration(self) -> Acceleration:

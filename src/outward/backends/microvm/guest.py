@@ -41,6 +41,9 @@ APPLETS: Final = (
     "mount", "pidof", "poweroff", "ps", "sh", "sleep", "stty", "sync", "touch",
 )  # fmt: skip
 
+NEEDED: Final = ("env", "prlimit", "setpriv", "setsid")
+"""Programs in ``/usr/bin`` of the view by which the command is started."""
+
 MODULES: Final = (
     # Drivers, in the order in which they need each other. Which of them a kernel has built in differs.
     "virtio_ring", "virtio", "virtio_mmio", "failover", "net_failover", "virtio_net", "virtio_console",

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 
 from outward.backends.microvm.acceleration import KVM
 from outward.backends.microvm.guest import RESOLVER, to_gateway
-from outward.backends.microvm.rooted import rooted
 from outward.isolation import system
 from outward.isolation.operations import (
     Absent,
@@ -27,6 +26,7 @@ from outward.isolation.operations import (
     Seal,
     Symlink,
 )
+from outward.isolation.rooted import rooted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

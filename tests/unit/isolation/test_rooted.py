@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from outward.backends.microvm import rooted, view
+from outward.backends.microvm import view
 from outward.core import HostError
+from outward.isolation import rooted
+from outward.isolation.images import Image
 from outward.isolation.operations import Bind, Directory, File, Fresh, Kernel, Seal, Symlink
 
 if TYPE_CHECKING:
@@ -87,10 +89,19 @@ def test_all_of_it_is_below_the_directory_that_the_machine_sees(root):
 
 
 def test_an_image_without_the_programs_that_start_a_command_is_refused(root):
-    for name in rooted.NEEDED:
+    mine = Image("mine", root.with_name("mine.tar"), None, root)
+    for name in ("env", "setpriv"):
         (root / "usr/bin" / name).symlink_to("/usr/bin/somewhere")
-    rooted.check(root, "mine")
+    rooted.check(mine, root, ("env", "setpriv"), OURS)
     (root / "usr/bin/setpriv").unlink()
     with pytest.raises(HostError, match="mine lacks /usr/bin/setpriv") as failure:
-        rooted.check(root, "mine")
+        rooted.check(mine, root, ("env", "setpriv"), OURS)
     assert "util-linux" in failure.value.hint
+
+
+def test_a_directory_that_an_agent_could_change_meanwhile_is_refused(root):
+    directory, file = Image("mine", root, None, root), Image("mine", root.with_name("mine.tar"), None, root)
+    with pytest.raises(HostError, match="where agents write"):
+        rooted.check(directory, root, (), (Bind(str(root.parent), "/work", writable=True),))
+    rooted.check(directory, root, (), (Bind(str(root.parent), "/work"),))
+    rooted.check(file, root, (), (Bind(str(root.parent), "/work", writable=True),))  # what we unpacked is hidden there

@@ -1,7 +1,7 @@
 """The operations that show an image's files around everything else that a sandbox shows.
 
 The root directory inside is never the image's own: it is made anew, and only what lies beside our own things is the image's,
-read-only. So no link of the image leads where something is mounted, in QEMU's sandbox or in the machine.
+read-only. So no link of the image leads where something is mounted, by what builds the sandbox or inside.
 """
 
 from __future__ import annotations
@@ -19,13 +19,12 @@ from outward.isolation.operations import Bind, Directory, File, Symlink
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from outward.isolation.images import Image
     from outward.isolation.operations import Operation
 
 OTHERS: Final = frozenset({"/dev", "/proc", "/sys"})
-"""What an image has there is not shown: the machine has its own."""
+"""What an image has there is not shown: sandboxes have their own."""
 
-NEEDED: Final = ("env", "prlimit", "setpriv", "setsid")
-"""Programs in ``/usr/bin`` by which a command is started in the machine."""
 _FROM: Final = (
     "They are of the packages coreutils and util-linux; images with busybox alone are for --backend docker or podman."
 )
@@ -35,11 +34,26 @@ _SMALL: Final = 1 << 16
 """Octets up to which a file is copied: that costs less than a mount."""
 
 
-def check(root: Path, name: str) -> None:
-    """Raises :class:`HostError` where nothing could be started in the image ``name``, unpacked at ``root``."""
-    missing = [tool for tool in NEEDED if not os.path.lexists(f"{root}/usr/bin/{tool}")]
+def check(image: Image, root: Path, needed: Iterable[str], operations: Iterable[Operation]) -> None:
+    """Raises :class:`HostError` where nothing could be started in ``image``, which lies at ``root``: ``needed`` are programs in
+    ``/usr/bin``; and where an agent could exchange what is looked at here before it is shown.
+    """
+    missing = [tool for tool in needed if not os.path.lexists(f"{root}/usr/bin/{tool}")]
     if missing:
-        raise HostError(f"the image {name} lacks {', '.join(f'/usr/bin/{tool}' for tool in missing)}", hint=_FROM)
+        lacking = ", ".join(f"/usr/bin/{tool}" for tool in missing)
+        raise HostError(f"the image {image.name} lacks {lacking}", hint=_FROM)
+    if root != image.source:  # it was unpacked by us
+        return
+    for operation in operations:
+        if (
+            isinstance(operation, Bind)
+            and operation.writable
+            and root.is_relative_to(os.path.realpath(operation.source))
+        ):
+            raise HostError(
+                f"the image {image.name} lies in {operation.source}, where agents write",
+                hint=f"Keep it elsewhere, or pack it into a file: tar -C {root} -cf FILE .",
+            )
 
 
 def rooted(root: Path, operations: Iterable[Operation]) -> Iterator[Operation]:
@@ -68,12 +82,12 @@ def _directory(source: str, at: str, taken: set[str], above: set[str]) -> Iterat
 
 
 def _shown(entry: os.DirEntry[str], path: str) -> Iterator[Operation]:
-    """Sockets, pipes and devices are not for a machine."""
+    """Sockets, pipes and devices are not for a sandbox."""
     mode = entry.stat(follow_symlinks=False).st_mode
     if stat.S_ISLNK(mode):
         yield Symlink(os.readlink(entry.path), path)  # noqa: PTH115 (the text of the link)
     elif stat.S_ISREG(mode) and not mode & _EXECUTABLE and entry.stat(follow_symlinks=False).st_size <= _SMALL:
-        with suppress(PermissionError):  # not for us to read, so not for the machine either
+        with suppress(PermissionError):  # not for us to read, so not for the sandbox either
             yield File(path, Path(entry.path).read_bytes())
     elif stat.S_ISREG(mode) or stat.S_ISDIR(mode):
         yield Bind(entry.path, path)
