@@ -12,8 +12,8 @@ import pytest
 
 from tests.backends.conftest import BANNER, CONTAINERS, SECRET, write_policy
 from tests.conftest import CLIENTS
-from tests.system.conftest import FORKS, attack_outside, listening
-from tests.system.test_end import processes_with, ready, until
+from tests.system.conftest import FORKS, attack_outside
+from tests.system.test_end import processes_with, ready, told, until
 
 if TYPE_CHECKING:
     from tests.backends.conftest import Box
@@ -198,11 +198,7 @@ class TestEnd:
         assert box.inside("cat", stdin="said\n").stdout == "said\n"
 
     def test_signals_and_time(self, box):
-        process = box.start("run", "--quiet", "--", *listening("SIGTERM"))
-        ready(process)
-        process.send_signal(signal.SIGTERM)
-        assert process.communicate(timeout=60)[0] == "told SIGTERM\n"
-        assert process.returncode == 9
+        assert told(box, "SIGTERM") == ("told SIGTERM\n", 9)
         assert box.inside("sleep 1000", "--timeout", "2s").returncode == 124
 
     @pytest.mark.parametrize("number", [0, signal.SIGTERM, signal.SIGKILL])

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
 
+    from tests.support.caller import Caller
+
 pytestmark = pytest.mark.needs("bubblewrap")
 
 
@@ -29,6 +31,15 @@ def until(condition: Callable[[], bool]) -> None:
 def ready(process: subprocess.Popen[str]) -> None:
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
+
+
+def told(caller: Caller, name: str, *options: str) -> tuple[str, int]:
+    """What a command says, and how ``outward`` ends, when it gets the signal ``name``, which the command waits for."""
+    process = caller.start("run", "--quiet", *options, "--", *listening(name))
+    ready(process)
+    process.send_signal(getattr(signal, name))
+    out, _ = process.communicate(timeout=240)
+    return out, process.returncode
 
 
 def processes_with(marker: str) -> list[int]:
@@ -44,11 +55,7 @@ def processes_with(marker: str) -> list[int]:
 
 @pytest.mark.parametrize("name", ["TERM", "HUP", "INT", "USR1"])
 def test_signals_reach_the_command(caller, name):
-    process = caller.start("run", "--quiet", "--", *listening(f"SIG{name}"))
-    ready(process)
-    process.send_signal(getattr(signal, f"SIG{name}"))
-    out, _ = process.communicate(timeout=60)
-    assert (out, process.returncode) == (f"told SIG{name}\n", 9)
+    assert told(caller, f"SIG{name}") == (f"told SIG{name}\n", 9)
 
 
 def test_a_signal_that_ends_the_command_is_its_status(caller):

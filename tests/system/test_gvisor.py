@@ -12,8 +12,7 @@ import pytest
 from outward.backends import Place, gvisor
 from outward.core import HostError
 from outward.isolation.runsc import Runsc
-from tests.system.conftest import listening
-from tests.system.test_end import processes_with, ready, until
+from tests.system.test_end import processes_with, ready, told, until
 
 pytestmark = pytest.mark.needs("runsc")
 
@@ -68,11 +67,7 @@ def test_what_was_written_to_a_file_before_stays(caller, tmp_path):
 
 
 def test_signals_reach_the_command(caller):
-    process = caller.start("run", "--quiet", *GVISOR, "--", *listening("SIGTERM"))
-    ready(process)
-    process.send_signal(signal.SIGTERM)
-    out, _ = process.communicate(timeout=60)
-    assert (out, process.returncode) == ("told SIGTERM\n", 9)
+    assert told(caller, "SIGTERM", *GVISOR) == ("told SIGTERM\n", 9)
 
 
 def test_the_time_limit_ends_it(caller):

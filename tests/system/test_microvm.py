@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import signal
-
 import pytest
 
 from tests.support.caller import new_caller
 from tests.system.conftest import Attacked, listening
-from tests.system.test_end import processes_with, ready, until
+from tests.system.test_end import processes_with, ready, told, until
 
 pytestmark = [pytest.mark.needs("bubblewrap", "qemu-system-x86_64", "machine"), pytest.mark.timeout(300)]
 
@@ -74,11 +72,7 @@ def test_a_machine_sees_the_view_and_reaches_the_gateway_alone(caller):
 
 
 def test_streams_and_signals_pass(caller):
-    process = caller.start("run", "--quiet", *MICROVM, "--", *listening("SIGTERM"))
-    ready(process)
-    process.send_signal(signal.SIGTERM)
-    out, _ = process.communicate(timeout=240)
-    assert (out, process.returncode) == ("told SIGTERM\n", 9)
+    assert told(caller, "SIGTERM", *MICROVM) == ("told SIGTERM\n", 9)
 
 
 def test_nothing_outlives_outward(caller):

@@ -22,6 +22,7 @@ from outward.backends.relays import Relays
 from outward.cage import Cage, Command
 from outward.core import HostError
 from outward.isolation import images, limits, oci, runsc, system
+from outward.isolation.answers import Answer, identity
 from outward.isolation.launch import Launch
 from outward.isolation.operations import Bind, Kernel
 from outward.isolation.rooted import check, rooted
@@ -156,20 +157,11 @@ class GVisor:
 
     def _platform(self) -> str:
         """The platform that worked when it was tried with the same runsc."""
-        memory = self._directory.with_name("gvisor-platform")
-        status = os.stat(self._tool.path)  # noqa: PTH116 (start-up)
-        program = f"{self._tool.path} {status.st_dev} {status.st_ino} {status.st_size} {status.st_ctime_ns}"
-        with suppress(OSError, ValueError):  # nothing is kept yet, or nothing that can be read
-            known, platform = memory.read_text().split("\n")
-            if known == program and platform in runsc.PLATFORMS:
-                return platform
-        platform = self._try_platforms()
-        draft = memory.with_name(f".{memory.name}.{os.getpid()}")
-        try:
-            draft.write_text(f"{program}\n{platform}")
-            draft.replace(memory)
-        except OSError as error:
-            raise HostError(f"cannot write {memory}: {error.strerror}") from error
+        answer = Answer(self._directory.with_name("gvisor-platform"), identity(self._tool.path))
+        platform = answer.kept()
+        if platform not in runsc.PLATFORMS:
+            platform = self._try_platforms()
+            answer.keep(platform)
         return platform
 
     def _try_platforms(self) -> str:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from outward.core import HostError
 from outward.isolation import programs
+from outward.isolation.answers import Answer, identity
 from outward.isolation.system import HOSTNAME, UID
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 OLDEST: Final = (0, 5)
 """The first version with ``--perms``."""
 
+_VERSION: Final = r"([0-9]{1,9})\.([0-9]{1,9})"
 _SIZES: Final = (0, 7)
 """The first version with ``--size``."""
 
@@ -106,19 +107,11 @@ def probe(bubblewrap: Bubblewrap) -> None:
 
 def _version(path: str, memory: Path) -> tuple[int, ...]:
     """What the program says it is, or said when it was the same file."""
-    status = os.stat(path)  # noqa: PTH116 (start-up)
-    program = f"{path} {status.st_dev} {status.st_ino} {status.st_size} {status.st_ctime_ns}"
-    with suppress(OSError, ValueError):  # nothing is kept yet, or nothing that can be read
-        known, text = memory.read_text().split("\n")
-        if known == program:
-            return tuple(map(int, text.split(".")))
+    answer = Answer(memory, identity(path))
+    if (match := re.fullmatch(_VERSION, answer.kept() or "")) is not None:
+        return _parts(match)
     version = _ask_version(path)
-    draft = memory.with_name(f".{memory.name}.{os.getpid()}")
-    try:
-        draft.write_text(f"{program}\n{_text(version)}")
-        draft.replace(memory)
-    except OSError as error:
-        raise HostError(f"cannot write {memory}: {error.strerror}") from error
+    answer.keep(_text(version))
     return version
 
 
@@ -129,8 +122,12 @@ def _ask_version(path: str) -> tuple[int, ...]:
         answer = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=30, env={}).stdout
     except (OSError, subprocess.TimeoutExpired) as error:
         raise HostError(f"{path} does not run: {error}", hint=_INSTALL) from error
-    if (match := re.search(r"(\d+)\.(\d+)", answer)) is None:
+    if (match := re.search(_VERSION, answer)) is None:
         raise HostError(f"{path} does not say its version", hint=_INSTALL)
+    return _parts(match)
+
+
+def _parts(match: re.Match[str]) -> tuple[int, ...]:
     return tuple(map(int, match.groups()))
 
 

@@ -8,11 +8,10 @@ is another one.
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from outward.core import HostError
+from outward.isolation.answers import Answer, identity
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,11 +43,8 @@ class Memory:
         if not os.access(KVM, os.R_OK | os.W_OK):  # never kept: the next moment its owner may let us
             there = os.path.exists(KVM)  # noqa: PTH110 (start-up)
             return Acceleration(False, f"{KVM} may not be opened" if there else f"there is no {KVM}")
-        with suppress(OSError, ValueError):  # nothing is kept yet, or nothing that can be read
-            about, answer = self._path.read_text().split("\n")
-            if about == self._about():
-                return Acceleration(not answer, answer)
-        return None
+        obstacle = self._answer().kept()
+        return None if obstacle is None else Acceleration(not obstacle, obstacle)
 
     def ask(self, attempt: Callable[[], str]) -> Acceleration:
         """The answer. ``attempt`` tries it, and says what stood in the way. Raises :class:`HostError`."""
@@ -56,15 +52,9 @@ class Memory:
         if known is not None:
             return known
         obstacle = attempt()
-        draft = self._path.with_name(f".{self._path.name}.{os.getpid()}")
-        try:
-            draft.write_text(f"{self._about()}\n{obstacle}")
-            draft.replace(self._path)
-        except OSError as error:
-            raise HostError(f"cannot write {self._path}: {error.strerror}") from error
+        self._answer().keep(obstacle)
         return Acceleration(not obstacle, obstacle)
 
-    def _about(self) -> str:
-        """This start of the host, and this QEMU."""
-        tool = os.stat(self._tool)  # noqa: PTH116 (start-up)
-        return f"{_BOOT.read_text().strip()} {self._tool} {tool.st_dev} {tool.st_ino} {tool.st_size} {tool.st_ctime_ns}"
+    def _answer(self) -> Answer:
+        """About this start of the host, and this QEMU."""
+        return Answer(self._path, f"{_BOOT.read_text().strip()} {identity(self._tool)}")
