@@ -97,8 +97,8 @@ class GVisor:
                 root = stack.enter_context(self._image.unpacked())
                 operations = spec.launch.operations
                 check(self._image, root, runsc.NEEDED, operations)
-                shown = (*rooted(root, operations), *operations)
-                spec = spec._replace(launch=spec.launch._replace(operations=shown))
+                operations = (*rooted(root, operations), *operations)
+                spec = spec._replace(launch=spec.launch._replace(operations=operations))
             yield stack.enter_context(self._start(spec, self._platform()))
 
     @contextmanager

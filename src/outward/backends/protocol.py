@@ -31,10 +31,12 @@ class Place(NamedTuple):
 
 
 class Capabilities(NamedTuple):
-    """What a backend has on this machine: its ``tool``, and ``remarks`` on how it would be used."""
+    """What a backend has on this machine: its ``tool``, ``remarks`` on how it would be used, and ``variants``, each of them
+    options of ``outward run`` with which it confines in another way."""
 
     tool: str
     remarks: tuple[str, ...] = ()
+    variants: tuple[tuple[str, ...], ...] = ()
 
 
 class Spec(NamedTuple):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from outward.backends import Place, find
 from outward.backends.microvm import accelerated
+from outward.core import HostError
 from outward.doctor.finding import Finding
 
 if TYPE_CHECKING:
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
 PATIENCE: Final = 120.0
 """Seconds; a virtual machine without hardware for it takes a few."""
 
+_VARIED: Final = frozenset({"docker"})
+"""Those that may have variants; to ask the others takes as long as the trial."""
+
 _OTHERWISE: Final = "`outward run --backend {name} -- true` says the same; what it needs is in docs/backends."
 _NOTHING_ALLOWED: Final = "version: 1\n"
 
@@ -24,12 +29,27 @@ def try_backends(names: Iterable[str], trials: Trials, watch: Callable[[str], No
     """Tries each. ``watch`` is told which is being tried."""
     for name in names:
         watch(name)
-        trial = trials.run(_NOTHING_ALLOWED, ["true"], backend=name, seconds=PATIENCE)
-        if trial.status == 0:
-            yield Finding(name, good=True, found=f"works{_how(name, trials.state)}")
-        else:
-            found, remedy = trial.complaint
-            yield Finding(name, False, found, remedy or _OTHERWISE.format(name=name))
+        finding = _try(name, (), trials)
+        yield finding
+        if finding.good and name in _VARIED:
+            for options in _variants(name, trials):
+                yield _try(name, options, trials)
+
+
+def _try(name: str, options: tuple[str, ...], trials: Trials) -> Finding:
+    words = " ".join((name, *options))
+    trial = trials.run(_NOTHING_ALLOWED, ["true"], backend=name, options=options, seconds=PATIENCE)
+    if trial.status == 0:
+        return Finding(words, good=True, found=f"works{_how(name, trials.state)}")
+    found, remedy = trial.complaint
+    return Finding(words, False, found, remedy or _OTHERWISE.format(name=words))
+
+
+def _variants(name: str, trials: Trials) -> tuple[tuple[str, ...], ...]:
+    try:
+        return find(name, Place(trials.state, trials.environment)).probe().variants
+    except HostError:  # it has worked a moment ago: what goes wrong now is not about variants
+        return ()
 
 
 def _how(name: str, state: Path) -> str:

@@ -41,17 +41,25 @@ class Trials:
 
     def __init__(self, outward: Sequence[str], environment: Mapping[str, str], state: Path, directory: Path) -> None:
         self._outward: Final = (*outward,)
-        self._environment: Final = {**environment, "OUTWARD_HOME": str(state)}
+        self.environment: Final = {**environment, "OUTWARD_HOME": str(state)}
         self.state: Final = state
         self._policy: Final = directory / "policy.yaml"
         self.workspace: Final = directory / "workspace"
         self.workspace.mkdir(exist_ok=True)
 
-    def run(self, policy: str, command: Sequence[str], *, backend: str = "bubblewrap", seconds: float = 60) -> Trial:
-        """Runs ``command`` in a sandbox under a policy's text."""
+    def run(
+        self,
+        policy: str,
+        command: Sequence[str],
+        *,
+        backend: str = "bubblewrap",
+        options: Sequence[str] = (),
+        seconds: float = 60,
+    ) -> Trial:
+        """Runs ``command`` in a sandbox under a policy's text. ``options`` are further ones of ``outward run``."""
         self._policy.write_text(policy)
-        options = ("--quiet", "--agent", AGENT, "--backend", backend, "--policy", str(self._policy))
-        words = [*self._outward, "run", *options, "--workspace", str(self.workspace), "--", *command]
+        ours = ("--quiet", "--agent", AGENT, "--backend", backend, "--policy", str(self._policy))
+        words = [*self._outward, "run", *ours, *options, "--workspace", str(self.workspace), "--", *command]
         try:
             done = subprocess.run(
                 words,
@@ -61,7 +69,7 @@ class Trials:
                 text=True,
                 errors="replace",
                 timeout=seconds,
-                env=self._environment,
+                env=self.environment,
                 cwd=self.workspace,
             )
         except subprocess.TimeoutExpired:  # the sandbox ends with the process that was just killed

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import posixpath
 import stat
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -56,11 +55,14 @@ def check(image: Image, root: Path, needed: Iterable[str], operations: Iterable[
             )
 
 
-def rooted(root: Path, operations: Iterable[Operation]) -> Iterator[Operation]:
-    """What of the image at ``root`` is seen beside what ``operations`` show."""
+def rooted(root: Path, operations: Iterable[Operation]) -> tuple[Operation, ...]:
+    """What of the image at ``root`` is seen beside what ``operations`` show. Raises :class:`HostError` where we may not look."""
     taken = {path for path in map(_target, operations) if path} | OTHERS
     above = {parent for path in taken for parent in _parents(path)}
-    yield from _directory(str(root), "", taken, above)
+    try:
+        return tuple(_directory(str(root), "", taken, above))
+    except OSError as error:
+        raise HostError(f"cannot look through the image at {root}: {error.filename}: {error.strerror}") from error
 
 
 def _target(operation: Operation) -> str:
@@ -82,15 +84,19 @@ def _directory(source: str, at: str, taken: set[str], above: set[str]) -> Iterat
 
 
 def _shown(entry: os.DirEntry[str], path: str) -> Iterator[Operation]:
-    """Sockets, pipes and devices are not for a sandbox."""
-    mode = entry.stat(follow_symlinks=False).st_mode
+    """Sockets, pipes and devices are not for a sandbox; nor is what is not for us to read."""
+    status = entry.stat(follow_symlinks=False)
+    mode = status.st_mode
     if stat.S_ISLNK(mode):
         yield Symlink(os.readlink(entry.path), path)  # noqa: PTH115 (the text of the link)
-    elif stat.S_ISREG(mode) and not mode & _EXECUTABLE and entry.stat(follow_symlinks=False).st_size <= _SMALL:
-        with suppress(PermissionError):  # not for us to read, so not for the sandbox either
+    elif stat.S_ISDIR(mode):
+        if os.access(entry.path, os.R_OK | os.X_OK):
+            yield Bind(entry.path, path)
+    elif stat.S_ISREG(mode) and os.access(entry.path, os.R_OK):
+        if status.st_size <= _SMALL and not mode & _EXECUTABLE:
             yield File(path, Path(entry.path).read_bytes())
-    elif stat.S_ISREG(mode) or stat.S_ISDIR(mode):
-        yield Bind(entry.path, path)
+        else:
+            yield Bind(entry.path, path)
 
 
 def _parents(path: str) -> Iterator[str]:

@@ -16,6 +16,7 @@ from outward.doctor import Trials, machine, try_backends, try_clients
 from outward.doctor.clients import CLIENTS, Client
 from outward.doctor.standin import stand_in
 from outward.doctor.trial import Trial
+from outward.isolation import programs
 from outward.isolation.cgroups import Nowhere
 
 if TYPE_CHECKING:
@@ -77,6 +78,18 @@ class TestBackends:
         broken = trials(tmp_path, "import sys", "sys.exit('outward: podman says: Error')")
         (finding,) = try_backends(["podman"], broken, ignore)
         assert "outward run --backend podman -- true" in finding.remedy
+
+    def test_the_variants_of_docker_are_tried_as_well(self, tmp_path, monkeypatch):
+        tools = tmp_path / "tools"
+        tools.mkdir()
+        info = json.dumps({"SecurityOptions": ["name=rootless"], "Runtimes": {"mine": {"path": "/usr/bin/runsc"}}})
+        (tools / "docker").write_text(f"#!/bin/sh\necho '{info}'\n")
+        (tools / "docker").chmod(0o755)
+        monkeypatch.setattr(programs, "SYSTEM_PATH", str(tools))
+        script = trials(tmp_path, "import sys", "sys.exit('outward: not this one' if 'mine' in sys.argv else 0)")
+        plain, other = try_backends(["docker"], script, ignore)
+        assert (plain.name, plain.good) == ("docker", True)
+        assert (other.name, other.good, other.found) == ("docker --runtime mine", False, "not this one")
 
     def test_one_that_hangs_is_ended(self, tmp_path):
         trial = trials(tmp_path, "import time", "time.sleep(600)").run("version: 1\n", ["true"], seconds=0.5)

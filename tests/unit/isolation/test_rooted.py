@@ -80,6 +80,24 @@ def test_pipes_and_sockets_are_nothing_for_a_machine(root):
     assert seen(root, *OURS) == before
 
 
+@pytest.mark.parametrize("name", ["usr", "etc/os-release"])
+def test_what_is_not_for_us_to_read_is_not_for_a_sandbox(root, monkeypatch, name):
+    closed = f"{root}/{name}"
+    before = seen(root, *OURS)
+    monkeypatch.setattr(os, "access", lambda path, _: path != closed)
+    (missing,) = {*before} - {*seen(root, *OURS)}
+    assert f"/{name}" in str(missing)
+
+
+def test_what_cannot_be_looked_through_is_an_error(root, monkeypatch):
+    def refuse(path: str) -> None:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(HostError, match=f"{root}: Permission denied"):
+        seen(root, *OURS)
+
+
 def test_all_of_it_is_below_the_directory_that_the_machine_sees(root):
     found = list(view.around(OURS, kvm=False, root=root))
     own = [each for each in found if str(root) in str(each)]

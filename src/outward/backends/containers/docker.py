@@ -113,8 +113,8 @@ class Docker:
 
     def probe(self) -> Capabilities:
         """Starts nothing: the daemon has answered already."""
-        runtime = () if self._runtime.name is None else (f"runtime {self._runtime.name}",)
-        return Capabilities(f"docker {self._info.get('ServerVersion', '')}", runtime)
+        variants = tuple(("--runtime", name) for name in runtimes.of_gvisor(self._info))
+        return Capabilities(f"docker {self._info.get('ServerVersion', '')}", variants=variants)
 
     def system(self, empties: Empties, home: str) -> Iterable[Operation]:
         """The host's programs or the image's."""

@@ -42,6 +42,11 @@ class Runtime(NamedTuple):
         return (f"--runtime={PLAIN}",) if self.gvisor else self.arguments
 
 
+def of_gvisor(info: Mapping[str, Any]) -> list[str]:
+    """The names of those that are gVisor's, whether or not they would do."""
+    return sorted(name for name, found in (info.get("Runtimes") or {}).items() if _program(found) == _GVISOR)
+
+
 def choose(asked: str | None, info: Mapping[str, Any]) -> Runtime:
     """The runtime ``asked`` for, or the daemon's own choice; ``info`` is what it says of itself.
 
@@ -51,7 +56,7 @@ def choose(asked: str | None, info: Mapping[str, Any]) -> Runtime:
     found = (info.get("Runtimes") or {}).get(name)
     if found is None and asked is not None:
         raise HostError(f"docker's daemon has no runtime {name}", hint=_REGISTER)
-    program = str((found or {}).get("path") or "").rpartition("/")[2]
+    program = _program(found or {})
     if program == _GVISOR:
         _in_cage(name, (found or {}).get("runtimeArgs") or ())
         return Runtime(name, gvisor=True)
@@ -61,6 +66,10 @@ def choose(asked: str | None, info: Mapping[str, Any]) -> Runtime:
             hint=f"By the paths that they are registered with, {_GVISOR} and {' and '.join(_ON_THIS_KERNEL)} are known.",
         )
     return Runtime(asked, gvisor=False)
+
+
+def _program(found: Mapping[str, Any]) -> str:
+    return str(found.get("path") or "").rpartition("/")[2]
 
 
 def _in_cage(name: str, arguments: Sequence[str]) -> None:
