@@ -243,3 +243,13 @@ def test_what_would_be_done_is_said(box):
     said = box.outward("run", "--dry-run", "--", "true").stdout
     assert f"read-write {box.workspace}" in said
     assert not list(box.workspace.iterdir())
+
+
+@pytest.mark.parametrize("mode", ["write", "review"])
+def test_a_name_that_would_be_an_option_is_none(box, mode):
+    odd = box.workspace / 'a,upperdir=b:c"d e\\f'
+    box.file(odd / "file", "odd\n", 0o644)
+    box.file(odd / "x,readonly" / ".env", f"KEY={SECRET}")
+    done = box.inside("cat file; cat x*/.env; echo new >file", "--mode", mode, "--workspace", str(odd))
+    assert (done.stdout, done.returncode) == ("odd\n", 0), done.stderr
+    assert (odd / "file").read_text() == ("new\n" if mode == "write" else "odd\n")

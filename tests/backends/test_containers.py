@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.backends.conftest import CONTAINERS, boxes
+from tests.backends.conftest import CONTAINERS, boxes, write_policy
 from tests.system.test_end import ready, until
 
 if TYPE_CHECKING:
@@ -157,3 +157,21 @@ def test_power_over_roots_daemon_alone_does_not_do(box, daemon):
     done = box.inside("echo ran")
     assert (done.returncode, done.stdout) == (125, "")
     assert "docker's daemon is root's and you are not" in done.stderr
+
+
+@everywhere
+def test_a_variable_of_several_lines_is_an_error_and_nothing_is_left(box):
+    write_policy(box, 'sandbox: {env: {set: {NOTE: "one\\ntwo"}}}\n')
+    done = box.inside("echo ran")
+    assert (done.returncode, done.stdout) == (125, "")
+    assert "NOTE has several lines" in done.stderr
+    until(lambda: box.containers() == [])
+
+
+@everywhere
+@pytest.mark.parametrize("mode", ["read", "write"])
+def test_a_workspace_in_which_its_caller_can_make_nothing(box, mode):
+    box.file(box.workspace / "file", "theirs\n", 0o644)
+    os.chown(box.workspace, 0, 0)
+    done = box.inside("cat file", "--mode", mode)
+    assert (done.stdout, done.returncode) == ("theirs\n", 0), done.stderr

@@ -28,6 +28,7 @@ def docker(tmp_path, limits: Limits | None = None, **info: object) -> Docker:
         "--security-opt=seccomp=/profile",
         "--ipc=private",
         "--pull=never",
+        "--no-healthcheck",
         "--user=1000:1000",
     ],
 )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import io
 import stat
 import tarfile
@@ -7,7 +8,7 @@ import tarfile
 import pytest
 
 from outward.backends.containers import root
-from outward.backends.containers.mounts import Entry, Mount, mounts, tree
+from outward.backends.containers.mounts import Entry, Mount, mounts, tree, volume
 from outward.isolation.contents import Contents
 from outward.isolation.operations import Absent, Bind, Directory, File, Fresh, Hide, Kernel, Layered, Seal, Symlink
 
@@ -104,3 +105,11 @@ def test_contents_are_made_once_and_put_right(tmp_path):
     (tmp_path / "files" / path.rpartition("/")[2]).unlink()
     assert contents.hold(b"text") == path
     assert (tmp_path / "files" / path.rpartition("/")[2]).read_bytes() == b"text"
+
+
+def test_a_layer_for_docker_is_one_field_whatever_its_paths_are():
+    words = volume('/w,readonly,"x"', "lowerdir=/a:/b,upperdir=/c")
+    assert words[0] == "--mount"
+    (fields,) = csv.reader([words[1]])
+    assert fields[:2] == ["type=volume", 'target=/w,readonly,"x"']
+    assert fields[-1] == "volume-opt=o=lowerdir=/a:/b,upperdir=/c"

@@ -80,8 +80,8 @@ class Builder:
         yield Bind(home, system.HOME, writable=True)
 
     def mounts(self, operations: Iterable[Operation]) -> list[Mount]:
-        """The mounts; files of ours are written to the state directory."""
-        return mounts(operations, self._contents.hold)
+        """The mounts, without what may be missing and is; files of ours are written to the state directory."""
+        return mounts(filter(_there, operations), self._contents.hold)
 
     def mount_arguments(self, found: Iterable[Mount]) -> list[str]:
         """They, for the engine."""
@@ -124,3 +124,7 @@ class Builder:
         """``missing`` of the limits that are asked for, and what is known of the disk."""
         asked = [each for each in missing if getattr(self.limits, each.limit) is not None]
         return (*asked, *([DISK] if self.limits.disk is not None else []))
+
+
+def _there(operation: Operation) -> bool:
+    return not (isinstance(operation, Bind) and operation.optional) or Path(operation.source).exists()

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from outward.backends.child import Child
 from outward.backends.containers import engine as engines
-from outward.backends.containers import line, root, runtimes
+from outward.backends.containers import layered, line, root, runtimes
 from outward.backends.containers.common import SHELL, Builder
-from outward.backends.containers.sandbox import Container, GVisorContainer, anchored
+from outward.backends.containers.mounts import volume
+from outward.backends.containers.sandbox import Container, GVisorContainer, anchored, end
 from outward.backends.protocol import Capabilities
 from outward.cage import enter
 from outward.core import HostError, Shortfall
@@ -142,6 +143,9 @@ class Docker:
             holding = [*confined, *self._runtime.holding, *self._programs(found), "--workdir=/"]
             holder = self._hold(held, holding, image, stack)
             anchor = anchored(holder, stack)
+            stack.callback(
+                end, anchor
+            )  # it may be an image's: whoever fails from here on does not wait for its good will
             sockets = enter(Path(f"/proc/{holder}/ns/net"))
             stack.callback(sockets.close)
             variables, descriptor = self._build.environment(launch, stack)
@@ -204,17 +208,17 @@ class Docker:
         if spec.layer is None:
             return self._build.mount_arguments(found)
         workspace = spec.launch.directory
-        options = spec.layer.lay_out().options().replace('"', '""')
-        volume = f"type=volume,target={workspace},volume-driver=local,volume-opt=type=overlay,volume-opt=device=overlay"
         others = self._build.mount_arguments(mount for mount in found if mount.target != workspace)
-        return ["--mount", f'{volume},"volume-opt=o={options}"', *others]
+        return [*volume(workspace, layered.laid_out(spec.layer).options()), *others]
 
     def _hold(self, name: str, confined: list[str], image: str, stack: ExitStack) -> int:
         """Starts the holder: its process id, outside."""
         theirs_in, ours_in = os.pipe()
         ours_out, theirs_out = os.pipe()
-        for descriptor in (ours_in, ours_out):
-            stack.callback(os.close, descriptor)
+        said, heard = (
+            stack.enter_context(os.fdopen(ours_in, "wb", 0)),
+            stack.enter_context(os.fdopen(ours_out, "rb", 0)),
+        )
         program, *arguments = _HOLD
         argv = [self._engine.path, "run", f"--name={name}", *confined, *line.networked("none")]
         try:
@@ -227,9 +231,11 @@ class Docker:
         finally:
             os.close(theirs_in)
             os.close(theirs_out)
-        stack.callback(client.wait)  # the pipes are closed after this: a killed container ends its client
-        os.write(ours_in, b"\n")
-        if not os.read(ours_out, 1):
+        stack.callback(client.wait)
+        stack.callback(said.close)  # before that: the holder ends then, and with it its client
+        with suppress(BrokenPipeError):
+            said.write(b"\n")
+        if not heard.read(1):
             raise HostError("docker did not start a container, so nothing was run", hint="Its message is above.")
         process = self._process(name)
         if process is None:

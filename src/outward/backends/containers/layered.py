@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from outward import kernel
+from outward.core import HostError
 from outward.workspace.overlay import Overlay
 
 if TYPE_CHECKING:
@@ -27,10 +28,18 @@ _LOADED: Final = (
 """Isolated from the caller's environment and loaded from where we were."""
 
 
+def laid_out(layer: Layer) -> Overlay:
+    """The layers, complete. Raises :class:`HostError`."""
+    try:
+        return layer.lay_out()
+    except OSError as error:
+        raise HostError(f"cannot keep changes in {layer.directory}: {error.strerror}") from error
+
+
 def prefix(layer: Layer) -> tuple[str, ...]:
     """What is put before a command line, whose program is an absolute path, so that it runs there."""
     places = [place for place in sys.path if Path(place).is_absolute()]
-    return (sys.executable, "-I", "-c", _LOADED, json.dumps(places), json.dumps([layer.lay_out(), layer.workspace]))
+    return (sys.executable, "-I", "-c", _LOADED, json.dumps(places), json.dumps([laid_out(layer), layer.workspace]))
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -27,6 +27,7 @@ HARDENED: Final = (
     "--cap-drop=ALL",
     "--security-opt=no-new-privileges",  # set-user-id programs give nothing
     "--ipc=private",
+    "--no-healthcheck",  # nor does an image run commands of its own beside what it was started for
     "--log-driver=none",  # what it says is for its caller, not for a file of the engine
 )
 

@@ -39,7 +39,13 @@ class Mount(NamedTuple):
         fields = ["type=bind", f"source={self.source}", f"target={self.target}"]
         fields += [] if self.writable else ["readonly"]
         fields += [] if recursive else ["bind-nonrecursive=true"]
-        return ("--mount", ",".join(map(_field, fields)))
+        return ("--mount", _fields(fields))
+
+
+def volume(target: str, options: str) -> tuple[str, str]:
+    """For docker: layers that its daemon mounts at ``target``, with the ``options`` of an overlay."""
+    driven = ("volume-driver=local", "volume-opt=type=overlay", "volume-opt=device=overlay", f"volume-opt=o={options}")
+    return ("--mount", _fields(("type=volume", f"target={target}", *driven)))
 
 
 def mounts(operations: Iterable[Operation], hold: Callable[[bytes], str]) -> list[Mount]:
@@ -103,6 +109,8 @@ def _parents(path: str) -> Iterator[str]:
     return ("/" + "/".join(parts[: length + 1]) for length in range(len(parts)))
 
 
-def _field(text: str) -> str:
-    """A field of comma-separated values (RFC 4180), which ``--mount`` reads."""
-    return '"' + text.replace('"', '""') + '"' if any(each in text for each in ',"\n') else text
+def _fields(texts: Iterable[str]) -> str:
+    """Comma-separated values (RFC 4180), which ``--mount`` reads."""
+    return ",".join(
+        '"' + text.replace('"', '""') + '"' if any(each in text for each in ',"\n') else text for text in texts
+    )

@@ -29,6 +29,13 @@ def anchored(process: int, stack: ExitStack) -> int:
     return anchor
 
 
+def end(anchor: int) -> None:
+    """The kernel kills all of a process namespace with its first process. It is not our child: its number may be another's by
+    now, what its pidfd stands for is not."""
+    with suppress(ProcessLookupError):
+        signal.pidfd_send_signal(anchor, signal.SIGKILL)
+
+
 class Container(Attended):
     """``client`` is the engine's client, which is joined to the command and ends after it. ``leader`` gives the process id,
     here outside, of the process group that gets signals; ``anchor`` is a pidfd of the process with which everything ends."""
@@ -48,10 +55,8 @@ class Container(Attended):
         return True
 
     def kill(self) -> None:
-        """The kernel kills all of a process namespace with its first process. That is not our child: its number may be another's
-        by now."""
-        with suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self._anchor, signal.SIGKILL)
+        """Ends the process with which everything ends."""
+        end(self._anchor)
 
 
 class GVisorContainer(Container):
