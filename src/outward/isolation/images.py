@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 BUILT: Final = "outward:latest"
 """The name of what ``outward image build`` makes."""
+_BUILT_SHORT: Final = BUILT.partition(":")[0]
+"""As engines understand it, too."""
 
 ARCHIVE: Final = "image.tar"
 """Its file in the directory of images."""
@@ -136,11 +138,12 @@ def find(name: str, store: Path) -> Image:
     plain, pin, digest = name.partition(_PINNED)
     if pin and not re.fullmatch(r"[0-9a-f]{64}", digest):
         raise HostError(f"{name}: a digest is 64 hexadecimal digits")
-    source = store / ARCHIVE if plain == BUILT else Path(plain)
+    built = plain in (BUILT, _BUILT_SHORT)
+    source = store / ARCHIVE if built else Path(plain)
     if not source.exists():
         made = "Make it: outward image build --engine gvisor (or microvm)"
         other = f"An image is {BUILT} (outward image build), a directory, or a tar file as `docker export` writes it."
-        raise HostError(f"there is no image {plain}", hint=made if plain == BUILT else other)
+        raise HostError(f"there is no image {plain}", hint=made if built else other)
     source = source.resolve()
     if pin and source.is_dir():
         raise HostError(f"{source} is a directory, which has no digest", hint="Pack it: tar -C DIRECTORY -cf FILE .")

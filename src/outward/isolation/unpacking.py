@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _OTHERS: Final = frozenset({"dev", "proc", "sys"})
 """What lies in these is not the image's: sandboxes have their own."""
 
-_ENTRIES: Final = 2_000_000
+_ENTRIES: Final = 1_000_000
 _OCTETS: Final = 64 << 30
 """More than any image has. A small file can stand for far more."""
 
@@ -114,9 +114,12 @@ class _Tree:
 
     def take(self, tar: TarFile) -> None:
         """Makes everything."""
-        for count, member in enumerate(tar):
-            if count >= _ENTRIES:
+        count = 0
+        while (member := tar.next()) is not None:
+            count += 1
+            if count > _ENTRIES:
                 raise _Refused(f"it has more than {_ENTRIES} entries")
+            tar.members.clear()  # type: ignore[attr-defined]  # it would keep them all
             path = _plain(member.name)
             if path.partition("/")[0] in _OTHERS and "/" in path:
                 continue
@@ -140,7 +143,7 @@ class _Tree:
                 raise _Refused(f"{path!r} is a link to {target!r}, which is no file of it")
             os.link(self._place(target), self._place(path), follow_symlinks=False)
             self._files.add(path)
-        elif member.isreg() and not member.issparse():
+        elif member.isreg() and member.size >= 0 and not member.issparse():
             self._write(tar, member, path)
             self._files.add(path)
         else:

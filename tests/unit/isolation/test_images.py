@@ -60,6 +60,10 @@ def test_what_was_built_is_unpacked_once(store, monkeypatch):
     assert contents(store) == ["one"]
 
 
+def test_it_has_the_short_name_that_it_has_for_engines(store):
+    assert contents(store, "outward") == ["one"]
+
+
 def test_a_file_or_a_directory_is_an_image(store, tmp_path):
     file = tmp_path / "other.tar"
     file.write_bytes(OTHER)

@@ -162,6 +162,16 @@ def test_a_sparse_file_is_refused(root):
         unpack(reader(info.tobuf(tarfile.GNU_FORMAT) + bytes(1024)), root)
 
 
+@pytest.mark.parametrize("kind", [FILE, DIRECTORY, SYMLINK, tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE])
+@pytest.mark.parametrize("size", [-512, -1, 1 << 62])
+def test_sizes_that_lie_are_no_way_back(root, kind, size):
+    """Readers that jump by them may never come to an end (CVE-2025-8194)."""
+    info = entry("a", kind, "b")
+    info.size = size
+    with pytest.raises(HostError) if kind == FILE else suppress(HostError):
+        unpack(reader(info.tobuf(tarfile.GNU_FORMAT) + archive(("after", FILE))), root)
+
+
 @pytest.mark.parametrize(("name", "most"), [("_ENTRIES", 3), ("_OCTETS", 2048)])
 def test_there_is_an_end(root, monkeypatch, name, most):
     monkeypatch.setattr(unpacking, name, most)
