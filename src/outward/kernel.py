@@ -68,6 +68,15 @@ def owner(namespace: int) -> int:
     return fcntl.ioctl(namespace, _NS_GET_USERNS)
 
 
+def identifier(process: int) -> int | None:
+    """The process id behind a descriptor (pidfd_open(2)); nothing where it has ended, or is no process's."""
+    for line in Path(f"/proc/self/fdinfo/{process}").read_text().splitlines():
+        name, _, value = line.partition(":")
+        if name == "Pid" and int(value) > 0:
+            return int(value)
+    return None
+
+
 def die_with_parent(parent: int) -> None:
     """Asks the kernel to kill this process when the *thread* that forked it ends (PR_SET_PDEATHSIG).
 

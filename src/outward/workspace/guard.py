@@ -16,14 +16,17 @@ import os
 import select
 import signal
 from contextlib import suppress
-from pathlib import Path
-from typing import Final, NamedTuple, NoReturn, Protocol, Self
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, Protocol, Self
 
+from outward import kernel
 from outward.core import HostError
 from outward.workspace.aside import new_fixed, set_aside
 from outward.workspace.forked import close_all_but
 from outward.workspace.patterns import Globs
 from outward.workspace.tree import Tree, is_directory, is_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _LAST_BREATH: Final = 5000
 """Milliseconds that what is being killed may take."""
@@ -119,13 +122,11 @@ class Guard:
         """
         if not self._pid:
             return
-        for line in Path(f"/proc/self/fdinfo/{sandbox.fileno()}").read_text().splitlines():
-            name, _, value = line.partition(":")
-            if name == "Pid" and int(value) > 0:
-                try:
-                    os.write(self._orders, b"%d\n" % int(value))
-                except BrokenPipeError:
-                    raise HostError("what guards the workspace has been killed") from None
+        if (process := kernel.identifier(sandbox.fileno())) is not None:
+            try:
+                os.write(self._orders, b"%d\n" % process)
+            except BrokenPipeError:
+                raise HostError("what guards the workspace has been killed") from None
 
     def _keep(self, orders: int, answer: int) -> NoReturn:
         """In the child: waits for the end, and puts things right."""

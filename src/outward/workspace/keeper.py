@@ -17,6 +17,7 @@ import select
 import signal
 import stat
 from contextlib import suppress
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, Protocol, Self
 
 from outward import kernel
@@ -32,8 +33,9 @@ if TYPE_CHECKING:
 
     from outward.workspace.inside import Identity
 
-_PATIENCE: Final = 3
-"""Milliseconds between two looks whether the sandbox can be entered by now. What came before that is found then."""
+_PATIENCE: Final = (2, 3, 3, 3, 3, 5, 5, 10, 10, 20, 50)
+"""Milliseconds between one look and the next whether the sandbox can be entered by now; some backends have to ask others. What
+came before that is found then."""
 
 _LAST_BREATH: Final = 1000
 """Milliseconds in which a sandbox is over whose first process could not be entered since it had ended."""
@@ -140,7 +142,8 @@ def _keep(
         os.setsid()
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         close_all_but(sandbox, say)
-        while not _readable(sandbox, _PATIENCE):
+        waits = chain(_PATIENCE, repeat(_PATIENCE[-1]))
+        while not _readable(sandbox, next(waits)):
             if (pid := entrance()) is not None:
                 _Keeping(kept, pid, layer, say).keep(sandbox)
                 break

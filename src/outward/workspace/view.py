@@ -117,8 +117,10 @@ def plan(wanted: Wanted) -> View:
     exposures |= {root: False for root in tools.roots if root not in exposures}
     concealed = list(_concealed(wanted, exposures))
     for path in (*found.pinned, *_between(concealed, exposures)):
-        if _nearest(path, exposures):
-            exposures.setdefault(path, True)  # mounted on itself, it cannot be renamed away
+        if _nearest(path, exposures) and not (wanted.mode == "review" and _root_of(path, roots) == workspace):
+            exposures.setdefault(
+                path, True
+            )  # mounted on itself, it cannot be renamed away; below a layer it would be written to
     hidden = {each.path: each for each in (*found.hidden, *concealed)}
     guarded = _guarded(wanted, workspace, found, exposures) if wanted.mode == "write" else Guarded()
     fixed = (*found.fixed, *(each.whole for each in guarded.stand_ins))
@@ -233,6 +235,10 @@ def _nearest(path: str, exposures: dict[str, bool]) -> bool:
     """Whether ``path`` is writable inside: as the nearest of what is shown above it says."""
     above = [root for root in exposures if is_below(path, root)]
     return bool(above) and exposures[max(above, key=len)]
+
+
+def _root_of(path: str, roots: Iterable[Exposure]) -> str:
+    return max((root.path for root in roots if is_below(path, root.path)), key=len, default="")
 
 
 def _within(path: str, hidden: dict[str, Hidden]) -> bool:

@@ -53,13 +53,18 @@ def test_parents_come_first_and_the_last_word_counts():
             False,
             ("--mount", "type=bind,source=/a,target=/b,bind-nonrecursive=true"),
         ),
+        (
+            Mount("/b", "/a"),
+            None,
+            ("--mount", "type=bind,source=/a,target=/b,readonly,nosuid,nodev,bind-nonrecursive=true"),
+        ),
         (Mount("/b", '/a,"x'), True, ("--mount", 'type=bind,"source=/a,""x",target=/b,readonly')),
         (Mount("/run"), True, ("--tmpfs", "/run:rw,nosuid,nodev,noexec,mode=1777")),
         (Mount("/tmp", size=5), True, ("--tmpfs", "/tmp:rw,nosuid,nodev,exec,mode=1777,size=5")),
     ],
 )
 def test_the_words_for_an_engine(mount, recursive, words):
-    assert mount.arguments(recursive=recursive) == words
+    assert mount.arguments(recursive=bool(recursive), flagged=recursive is None) == words
 
 
 def test_the_tree_has_places_to_mount_at_and_links_and_nothing_else():

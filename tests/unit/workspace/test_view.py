@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,16 @@ def view(home: Path, **changes: object) -> View:
 @pytest.mark.parametrize(("mode", "writable"), [("write", True), ("read", False)])
 def test_the_workspace_is_shown_at_its_own_place(home, mode, writable):
     assert view(home, mode=mode).exposures == (Exposure(str(home / "project"), writable),)
+
+
+def test_in_review_nothing_of_the_workspace_is_shown_past_the_layer(home):
+    """A backend whose daemon mounts would show the workspace's own directory, to be written to."""
+    subprocess.run(["git", "init", "--quiet", home / "project"], check=True)
+    assert [each.path for each in view(home, mode="write").exposures] == [
+        str(home / "project"),
+        str(home / "project/.git"),
+    ]
+    assert view(home, mode="review").exposures == (Exposure(str(home / "project"), writable=True),)
 
 
 def test_in_review_the_agent_may_write_since_a_layer_takes_it(home):

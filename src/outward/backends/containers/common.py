@@ -74,6 +74,8 @@ class Builder:
             yield from system.programs(empties)
             yield Fresh("/var", size=self.in_memory)
         yield from system.own_files(*self.user)
+        for path, empty in zip(system.NOTHING, (empties.file, empties.directory), strict=True):
+            yield Bind(empty, path)
         yield Fresh("/tmp", size=self.in_memory)  # noqa: S108 (the sandbox's own, as below)
         yield Fresh("/run", size=self.in_memory)
         yield Directory("/var/tmp")  # noqa: S108
@@ -85,7 +87,8 @@ class Builder:
 
     def mount_arguments(self, found: Iterable[Mount]) -> list[str]:
         """They, for the engine."""
-        return [word for mount in found for word in mount.arguments(recursive=self._recursive)]
+        flagged = self.engine.name == "podman"
+        return [word for mount in found for word in mount.arguments(recursive=self._recursive, flagged=flagged)]
 
     def tree(self, operations: Iterable[Operation], found: Iterable[Mount]) -> tuple[Entry, ...]:
         """What a root directory without an image holds."""

@@ -176,7 +176,8 @@ class Docker:
     def _sandbox(self, client: Child, sockets: Sockets, command: str, anchor: int) -> Container:
         if self._runtime.gvisor:
             return GVisorContainer(client, sockets, self._engine, command, anchor)
-        return Container(client, sockets, lambda: self._process(command), anchor)
+        ours = os.geteuid() == 0 or self._is("rootless")
+        return Container(client, sockets, lambda: self._process(command), anchor, ours=ours)
 
     def _confined(self, launch: Launch, session: str) -> list[str]:
         """The line. The workspace belongs to the caller, and to nobody in a mapping of the daemon's."""

@@ -30,14 +30,19 @@ class Mount(NamedTuple):
     writable: bool = False
     size: int | None = None
 
-    def arguments(self, *, recursive: bool) -> tuple[str, str]:
-        """For docker and podman. ``recursive`` shows what is mounted below the source as well."""
+    def arguments(self, *, recursive: bool, flagged: bool) -> tuple[str, str]:
+        """For docker, and for podman, which can be told flags (``flagged``). ``recursive`` shows what is mounted below the source
+        as well."""
         if not self.source:
             execute = "exec" if self.target in _EXECUTABLE else "noexec"
             size = f",size={self.size}" if self.size is not None else ""
             return ("--tmpfs", f"{self.target}:rw,nosuid,nodev,{execute},mode=1777{size}")
         fields = ["type=bind", f"source={self.source}", f"target={self.target}"]
         fields += [] if self.writable else ["readonly"]
+        if flagged and not self.writable:
+            # Without, an old runc drops these of the source's mount, which it may not where that was mounted from outside of
+            # the container's user namespace: a layer is, and many a home.
+            fields += ["nosuid", "nodev"]
         fields += [] if recursive else ["bind-nonrecursive=true"]
         return ("--mount", _fields(fields))
 

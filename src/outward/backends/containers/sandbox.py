@@ -38,12 +38,21 @@ def end(anchor: int) -> None:
 
 class Container(Attended):
     """``client`` is the engine's client, which is joined to the command and ends after it. ``leader`` gives the process id,
-    here outside, of the process group that gets signals; ``anchor`` is a pidfd of the process with which everything ends."""
+    here outside, of the process group that gets signals; ``anchor`` is a pidfd of the process with which everything ends.
+    ``ours`` says that it is in a user namespace over which we have power."""
 
-    def __init__(self, client: Child, sockets: Sockets, leader: Callable[[], int | None], anchor: int) -> None:
+    def __init__(
+        self, client: Child, sockets: Sockets, leader: Callable[[], int | None], anchor: int, *, ours: bool = True
+    ) -> None:
         super().__init__(client, sockets)
+        self._ours: Final = ours
         self._leader: Final = leader
         self._anchor: Final = anchor
+
+    @property
+    def entrance(self) -> Callable[[], int | None] | None:
+        """The command's first process; but whoever may ask a daemon of root's and is not root can enter nothing of it."""
+        return self._leader if self._ours else None
 
     def signal(self, number: int) -> bool:
         """Past the engine: clients pass signals on to one process only."""
@@ -66,6 +75,10 @@ class GVisorContainer(Container):
         super().__init__(client, sockets, lambda: None, anchor)
         self._engine: Final = engine
         self._name: Final = name
+
+    @property
+    def entrance(self) -> None:
+        """The view is not where the command sees it."""
 
     def signal(self, number: int) -> bool:
         """To the command alone: docker knows no groups."""
