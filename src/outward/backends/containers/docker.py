@@ -18,7 +18,7 @@ from outward.backends.containers import engine as engines
 from outward.backends.containers import layered, line, root, runtimes
 from outward.backends.containers.common import SHELL, Builder
 from outward.backends.containers.mounts import volume
-from outward.backends.containers.sandbox import Container, GVisorContainer, anchored, end
+from outward.backends.containers.sandbox import Container, GVisorContainer, anchored, words_of
 from outward.backends.protocol import Capabilities
 from outward.cage import enter
 from outward.core import HostError, Shortfall
@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from outward.isolation.system import Empties
 
 _HOLD: Final = (SHELL, "-c", "cat; exit")
-"""Says again what it is told, until nobody can say anything. The shell takes care of processes that lose their parents."""
+"""Says again what it is told, until nobody can say anything; its name follows. The shell takes care of processes that lose
+their parents."""
 
 _ROOT: Final = (
     "with root's docker the command is root of this machine, without any capability but in no user namespace of its own: "
@@ -142,10 +143,8 @@ class Docker:
             confined = self._confined(launch, spec.session)
             holding = [*confined, *self._runtime.holding, *self._programs(found), "--workdir=/"]
             holder = self._hold(held, holding, image, stack)
-            anchor = anchored(holder, stack)
-            stack.callback(
-                end, anchor
-            )  # it may be an image's: whoever fails from here on does not wait for its good will
+            # Ended by us: it may be an image's, and whoever fails from here on does not wait for its good will.
+            anchor = anchored(holder, lambda: held in words_of(holder), stack)
             sockets = enter(Path(f"/proc/{holder}/ns/net"))
             stack.callback(sockets.close)
             variables, descriptor = self._build.environment(launch, stack)
@@ -224,7 +223,7 @@ class Docker:
         argv = [self._engine.path, "run", f"--name={name}", *confined, *line.networked("none")]
         try:
             client = Child(
-                [*argv, f"--entrypoint={program}", image, *arguments],
+                [*argv, f"--entrypoint={program}", image, *arguments, name],
                 self._engine.environment,
                 (theirs_in, theirs_out, 2),
             )

@@ -14,7 +14,7 @@ from outward.backends.child import Child
 from outward.backends.containers import engine as engines
 from outward.backends.containers import layered, line
 from outward.backends.containers.common import SHELL, Builder
-from outward.backends.containers.sandbox import Container, anchored
+from outward.backends.containers.sandbox import Container, anchored, words_of
 from outward.backends.protocol import Capabilities
 from outward.cage import enter
 from outward.core import HostError, Shortfall
@@ -100,8 +100,9 @@ class Podman:
             image = self._image(stack, reaper)
             self._create(name, spec, image, stack)
             self._init(name, spec.layer)
-            process = int(self._engine.ask("inspect", "--format", "{{.State.Pid}}", name))
-            anchor = anchored(process, stack)
+            numbers = self._engine.ask("inspect", "--format", "{{.State.Pid}} {{.State.ConmonPid}}", name)
+            process, monitor = map(int, numbers.split())
+            anchor = anchored(process, lambda: name in words_of(monitor) and process in _children(monitor), stack)
             sockets = enter(Path(f"/proc/{process}/ns/net"))
             stack.callback(sockets.close)
             client = stack.enter_context(
@@ -183,8 +184,11 @@ def _mixed() -> bool:
 
 def _started(process: int) -> int | None:
     """The container's first process once it is the command's: it leads a process group with the command in it."""
+    return process if _children(process) else None
+
+
+def _children(process: int) -> list[int]:
     try:
-        children = Path(f"/proc/{process}/task/{process}/children").read_text()
+        return [*map(int, Path(f"/proc/{process}/task/{process}/children").read_text().split())]
     except OSError:
-        return None
-    return process if children.strip() else None
+        return []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from outward.backends.attended import Attended
@@ -18,15 +19,35 @@ if TYPE_CHECKING:
     from outward.backends.containers.engine import Engine
     from outward.cage import Sockets
 
+_NOT_HERE: Final = "the container that was started is no process of this machine, or ended at once"
+_HERE: Final = (
+    "The engine has to run on this machine itself: look at DOCKER_HOST, DOCKER_CONTEXT and podman's connections."
+)
 
-def anchored(process: int, stack: ExitStack) -> int:
-    """A pidfd of a container's first process, closed by ``stack``. Raises :class:`HostError` where it has ended."""
+
+def anchored(process: int, proof: Callable[[], bool], stack: ExitStack) -> int:
+    """A pidfd of a container's first process, which ``stack`` ends and closes.
+
+    An engine that is elsewhere (``DOCKER_HOST``, a virtual machine) gives a number of its own, which is anybody's here: ``proof``
+    looks at whether it is the container's. Raises :class:`HostError` where it is not, or has ended.
+    """
     try:
         anchor = os.pidfd_open(process)
     except OSError as error:
-        raise HostError("the container ended before anything was run in it") from error
+        raise HostError(_NOT_HERE, hint=_HERE) from error
     stack.callback(os.close, anchor)
+    if not proof():
+        raise HostError(_NOT_HERE, hint=_HERE)
+    stack.callback(end, anchor)
     return anchor
+
+
+def words_of(process: int) -> list[str]:
+    """The command line of a process; none where there is none to be seen."""
+    try:
+        return os.fsdecode(Path(f"/proc/{process}/cmdline").read_bytes()).split("\0")
+    except OSError:
+        return []
 
 
 def end(anchor: int) -> None:
