@@ -31,6 +31,7 @@ public class Doctor {
     }
 }
 """
+_STANDS_FOR: Final = re.compile(r"\b(?:URL|HOST)\b", re.ASCII)  # a whole word: not the end of GH_HOST
 _ABOUT_TRUST: Final = re.compile(r"certificate|certification|self.signed|x509", re.IGNORECASE)
 _DOCUMENT: Final = "See docs/clients.md for what makes it use the gateway and trust its certificates."
 
@@ -117,7 +118,8 @@ def _try(client: Client, server: StandIn, trials: Trials, backend: str) -> Findi
 
 def _ask(client: Client, host: str, scheme: str, server: StandIn, trials: Trials, backend: str) -> Trial:
     url = f"{scheme}://{host}"
-    words = [word.replace("URL", url).replace("HOST", host) for word in client.words]
+    meant = {"URL": url, "HOST": host}
+    words = [_STANDS_FOR.sub(lambda match: meant[match[0]], word) for word in client.words]
     return trials.run(_policy(host, server), words, backend=backend, seconds=PATIENCE)
 
 

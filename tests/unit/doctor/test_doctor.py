@@ -127,6 +127,14 @@ class TestClients:
         )
         assert (finding.good, finding.found) == (False, "env: not found in the sandbox")
 
+    def test_what_it_is_told_is_where_to_fetch_from_and_nothing_else_of_its_words(self, tmp_path):
+        script = trials(tmp_path, FETCH, "open('../words', 'w').write('\\n'.join(words))")
+        words = ("env", "GH_HOST=HOST", "INDEX=sparse+URL/", "CURL", "URL/a")
+        list(try_clients([Client("env", words)], "/usr/bin:/bin", script, tmp_path, "bubblewrap", ignore))
+        told = (tmp_path / "words").read_text().splitlines()[-4:]
+        url = "http://env.doctor.test"
+        assert told == ["GH_HOST=env.doctor.test", f"INDEX=sparse+{url}/", "CURL", f"{url}/a"]
+
     def test_all_that_people_have_are_there(self):
         names = {client.name for client in CLIENTS}
         assert names == {"curl", "git", "pip", "npm", "node", "python", "go", "java", "cargo", "gcloud", "gh"}
