@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from outward.core.display import printable
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -52,4 +54,4 @@ def line_of(event: Event) -> str:
         parts.append(f"{event.bytes_in or 0} octets in, {event.bytes_out or 0} out, {event.duration_ms:.1f} ms{first}")
     if event.error is not None:
         parts.append(event.error)
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in "; ".join(parts))
+    return printable("; ".join(parts))

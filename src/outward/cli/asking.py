@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import click
 
+from outward.cli.saying import say
 from outward.core import HostError
 from outward.credentials.local import unlocking
 from outward.credentials.local.encrypted import EncryptedFile
@@ -53,9 +54,9 @@ def ask_new_passphrase() -> bytes:
     while True:
         first = ask_hidden("New passphrase")
         if len(first) < SHORTEST:
-            click.echo("outward: this is too short", err=True)
+            say("this is too short")
         elif first != ask_hidden("The same again"):
-            click.echo("outward: these are not the same", err=True)
+            say("these are not the same")
         else:
             return first.encode("utf-8", "surrogateescape")
 
@@ -77,7 +78,7 @@ def unlock(file: EncryptedFile, environment: Mapping[str, str]) -> None:
         except WrongKey as error:
             if not left:
                 raise
-            click.echo(f"outward: {error.message}", err=True)
+            say(error.message)
 
 
 def with_store(store: LocalStore, environment: Mapping[str, str], work: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -123,6 +124,6 @@ def unlock_for(policy: Policy, environment: Mapping[str, str]) -> None:
         return
     path = passphrase_file(environment)
     if path is None and not has_terminal():
-        click.echo("outward: the encrypted secrets are locked; requests that need them will be refused", err=True)
+        say("the encrypted secrets are locked; requests that need them will be refused")
     elif path is None or descriptor_of(path) is not None:
         unlock(file, environment)

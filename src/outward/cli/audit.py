@@ -9,12 +9,13 @@ from typing import Final
 import click
 
 from outward.audit.verify import Report, verify
+from outward.cli.declaring import Group
 from outward.cli.home import state_directory
 
 EXIT_BROKEN: Final = 1
 
 
-@click.group("audit")
+@click.group("audit", cls=Group)
 def command() -> None:
     """Verify the audit journal's hash chain."""
 

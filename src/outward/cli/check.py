@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, urlsplit
 
 import click
 
+from outward.cli.declaring import json_option, policy_option
 from outward.cli.policy_file import find_policy, load_policy
+from outward.cli.saying import say
 from outward.core import (
     Action,
     ClientError,
@@ -24,15 +25,18 @@ from outward.core import (
 from outward.credentials.injector import CLIENT_CREDENTIALS
 from outward.policy.explain import explain
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 EXIT_STATUS: Final = {Action.ALLOW: 0, Action.DENY: 3, Action.ASK: 4}
 _DEFAULT_PORT: Final = {"https": 443, "http": 80}
 _METHOD: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 
 @click.command("check")
-@click.option("--policy", "policy_file", type=click.Path(path_type=Path, dir_okay=False), help="The policy file.")
+@policy_option
 @click.option("--agent", metavar="NAME", default="default", show_default=True, help="Who would send it.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@json_option
 @click.argument("method")
 @click.argument("url")
 def command(policy_file: Path | None, agent: str, as_json: bool, method: str, url: str) -> int:
@@ -56,9 +60,9 @@ def command(policy_file: Path | None, agent: str, as_json: bool, method: str, ur
         click.echo(json.dumps({"method": method, "url": url, **explanation.document(), "detail": detail or None}))
         return EXIT_STATUS[verdict.action]
     for warning in policy.warnings:
-        click.echo(f"outward: {warning}", err=True)
+        say(warning)
     if find_policy(policy_file) is None:
-        click.echo("outward: there is no policy file, so nothing is allowed (outward init writes one)", err=True)
+        say("there is no policy file, so nothing is allowed (outward init writes one)")
     click.echo(explanation.sentence)
     for label, text in {
         "because": detail,

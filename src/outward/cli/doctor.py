@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from outward.cli.arguments import BACKENDS
+from outward.cli.declaring import json_option
 from outward.cli.home import state_directory
-from outward.cli.summary import printable
+from outward.core.display import printable
 from outward.doctor import CLIENTS, Trials, look_at_machine, try_backends, try_clients
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ _WITH_THE_HOSTS_PROGRAMS: Final = ("bubblewrap", "podman", "docker", "gvisor")
 
 
 @click.command("doctor")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@json_option
 def command(as_json: bool) -> int:
     """What this machine can do: its kernel, each backend, and each client in a sandbox.
 

@@ -11,12 +11,13 @@ import click
 
 from outward.backends.containers.image import ENGINES, build
 from outward.backends.microvm import image as machine_image
+from outward.cli.declaring import Group
 from outward.cli.home import state_directory
-from outward.cli.summary import printable
+from outward.cli.saying import say
 from outward.isolation import firecracker
 
 
-@click.group("image")
+@click.group("image", cls=Group)
 def command() -> None:
     """Images for --backend docker, podman, gvisor and microvm (without one, they show this machine's programs), the kernel of
     --backend microvm, and a configuration for Firecracker."""
@@ -80,4 +81,4 @@ def firecracker_config(kernel_file: Path, rootfs: Path, memory: int, cpus: int, 
 
 def _watch(line: str) -> None:
     if sys.stderr.isatty():
-        click.echo(f"outward: {printable(line)}", err=True)
+        say(line)

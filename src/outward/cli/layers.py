@@ -10,6 +10,7 @@ from click.shell_completion import CompletionItem
 
 from outward.cli.home import state_directory
 from outward.core import OutwardError
+from outward.core.display import printable
 from outward.session.running import LAYERS
 from outward.workspace.layer import find
 
@@ -62,14 +63,8 @@ def heading(layer: Layer) -> str:
 
 
 def plain(text: str) -> str:
-    """Text that does nothing to a terminal, whoever chose it: what is not printable is shown as an escape."""
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() or char == "\t" else _escape(char) for char in text)
-
-
-def _escape(char: str) -> str:
-    return char.encode("unicode_escape", "surrogatepass").decode("ascii")
+    """A name, or a line of a file: see :func:`~outward.core.display.printable`; tabs stay what they are."""
+    return printable(text, keep="\t")
 
 
 def _named(layers: list[Layer]) -> str:

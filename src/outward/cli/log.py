@@ -14,6 +14,7 @@ import click
 from outward.audit.reading import Reader, Record, Selection, joined
 from outward.cli.home import state_directory
 from outward.core import Refusal
+from outward.core.display import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -122,12 +123,12 @@ def _row(fields: dict[str, Any]) -> dict[str, str]:
     moment = datetime.fromisoformat(fields["time"]).astimezone()
     return {
         "time": f"{moment:%m-%d %H:%M:%S}",
-        "agent": _plain(fields.get("agent", "")),
-        "verdict": _plain(fields.get("verdict", "") if fields["phase"] == "end" else fields["phase"]),
-        "status": _plain(fields.get("status", "")),
+        "agent": printable(str(fields.get("agent", ""))),
+        "verdict": printable(str(fields.get("verdict", "") if fields["phase"] == "end" else fields["phase"])),
+        "status": printable(str(fields.get("status", ""))),
         "took": _amount(fields.get("duration_ms"), " ms"),
         "size": _amount(fields.get("bytes_out")),
-        "request": _plain(_request(fields)),
+        "request": printable(_request(fields)),
     }
 
 
@@ -157,11 +158,3 @@ def _hint(fields: dict[str, Any]) -> str:
 
 def _amount(value: Any, unit: str = "") -> str:
     return f"{value:.0f}{unit}" if isinstance(value, int | float) else ""
-
-
-def _plain(value: Any) -> str:
-    """Text that does nothing to a terminal: whatever is not printable is shown as an escape."""
-    text = str(value)
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)

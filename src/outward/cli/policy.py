@@ -9,28 +9,25 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from outward.cli.declaring import Group, json_option, policy_option
 from outward.cli.policy_file import default_policy_file, find_policy, load_policy
+from outward.cli.saying import say
 from outward.core import OutwardError, PolicyError
 
 if TYPE_CHECKING:
     from outward.core import Rule
     from outward.policy import Policy
 
-_FILE = click.option(
-    "--policy", "policy_file", type=click.Path(path_type=Path, dir_okay=False), help="The policy file."
-)
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
-
-@click.group("policy")
+@click.group("policy", cls=Group)
 def command() -> None:
     """Validate, show and edit policies."""
 
 
 @command.command("validate")
 @click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
-@_FILE
-@_JSON
+@policy_option
+@json_option
 def validate(file: Path | None, policy_file: Path | None, as_json: bool) -> int:
     """Say everything that is wrong with a policy file. Exit status 2 if anything is."""
     named = file or policy_file
@@ -46,7 +43,7 @@ def validate(file: Path | None, policy_file: Path | None, as_json: bool) -> int:
         click.echo(json.dumps({"valid": True, "problems": [], "warnings": policy.warnings}))
         return 0
     for warning in policy.warnings:
-        click.echo(f"outward: {warning}", err=True)
+        say(warning)
     rules = sum(len(destination.rules) for destination in policy.destinations)
     click.echo(
         f"{policy.files[0]}: {len(policy.destinations)} destinations, {rules} rules, {len(policy.secrets)} secrets"
@@ -59,8 +56,8 @@ def validate(file: Path | None, policy_file: Path | None, as_json: bool) -> int:
 @click.option(
     "--effective", is_flag=True, help="Print what is in force: every destination of the policy and its files."
 )
-@_FILE
-@_JSON
+@policy_option
+@json_option
 def show(name: str | None, effective: bool, policy_file: Path | None, as_json: bool) -> None:
     """Print a preset; without NAME list them all."""
     from outward.policy.load import preset_file, preset_names
@@ -71,7 +68,9 @@ def show(name: str | None, effective: bool, policy_file: Path | None, as_json: b
         return
     if name is None:
         presets = {preset: _first_line(preset_file(preset)) for preset in preset_names()}
-        click.echo(json.dumps(presets) if as_json else "\n".join(f"{key:<14}{text}" for key, text in presets.items()))
+        width = max(map(len, presets)) + 2
+        lines = (f"{key:<{width}}{text}" for key, text in presets.items())
+        click.echo(json.dumps(presets) if as_json else "\n".join(lines))
         return
     file = preset_file(name)
     if file is None:
@@ -130,7 +129,7 @@ def schema() -> None:
 @command.command("allow")
 @click.argument("rule", metavar="'METHODS HOST[:PORT]/PATH'")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@_FILE
+@policy_option
 def allow(rule: str, yes: bool, policy_file: Path | None) -> int:
     """Add a rule that allows, keeping comments and order; shows the difference first.
 
@@ -143,7 +142,7 @@ def allow(rule: str, yes: bool, policy_file: Path | None) -> int:
 @command.command("deny")
 @click.argument("rule", metavar="'METHODS HOST[:PORT]/PATH'")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@_FILE
+@policy_option
 def deny(rule: str, yes: bool, policy_file: Path | None) -> int:
     """Add a rule that denies, keeping comments and order; shows the difference first."""
     return _edit("deny", rule, policy_file, yes=yes)

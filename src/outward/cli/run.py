@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from outward.cli.arguments import BACKENDS, MODES, Arguments, agent_name, seconds
+from outward.cli.declaring import policy_option
 from outward.cli.starting import start
 
 
@@ -26,7 +27,7 @@ def _seconds(_context: click.Context, _parameter: click.Parameter, value: str | 
 
 
 @click.command("run", context_settings={"allow_interspersed_args": False}, options_metavar="[OPTIONS] [--]")
-@click.option("--policy", "policy_file", type=click.Path(path_type=Path, dir_okay=False), help="The policy file.")
+@policy_option
 @click.option("--backend", type=click.Choice(BACKENDS), help="What confines the processes; otherwise the policy says.")
 @click.option("--image", metavar="NAME", help="An image's programs in place of this machine's; not with bubblewrap.")
 @click.option("--runtime", metavar="NAME", help="docker: the daemon's runtime for the command, as runsc (gVisor).")

@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from outward.core import PolicyError
+from outward.core.display import printable
 
 if TYPE_CHECKING:
     from outward.core import OutwardError
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 def say(line: str) -> None:
     """One line, ours by its beginning: what runs inside writes to the same place."""
-    print(f"outward: {line}", file=sys.stderr)
+    print(f"outward: {_shown(line)}", file=sys.stderr)
 
 
 def say_error(error: OutwardError) -> None:
@@ -24,4 +25,9 @@ def say_error(error: OutwardError) -> None:
     else:
         say(error.message)
     if error.hint:
-        print(f"  {error.hint}", file=sys.stderr)
+        print(f"  {_shown(error.hint)}", file=sys.stderr)
+
+
+def _shown(text: str) -> str:
+    """What we say has lines of its own; what it quotes may be a name that somebody chose for what it does to a terminal."""
+    return printable(text, keep="\n\t")

@@ -12,8 +12,10 @@ from typing import Final
 import click
 
 from outward.cli.asking import ask_hidden, ask_new_passphrase, unlock, unlock_for, with_store
+from outward.cli.declaring import Group, json_option, policy_option
 from outward.cli.home import state_directory
 from outward.cli.policy_file import load_policy
+from outward.cli.saying import say, say_error
 from outward.cli.secret_import import import_command
 from outward.cli.secret_list import rows, table
 from outward.core import HostError, OutwardError, SecretUnavailable
@@ -35,13 +37,9 @@ _PASSPHRASE_FILE = click.option(
     type=click.Path(path_type=Path, dir_okay=False),
     help=f"What opens the encrypted file, if a passphrase does; else {PASSPHRASE_FILE}, else the terminal is asked.",
 )
-_POLICY = click.option(
-    "--policy", "policy_file", type=click.Path(path_type=Path, dir_okay=False), help="The policy file."
-)
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
 
-@click.group("secret")
+@click.group("secret", cls=Group)
 def command() -> None:
     """Keep secrets on this machine, in the system keyring or else in an encrypted file; see what was done with each.
 
@@ -76,8 +74,8 @@ def set_command(name: str, in_file: bool, passphrase_file: Path | None) -> None:
 
 
 @command.command("list", short_help="Where each is kept, went, and nearly leaked.")
-@_POLICY
-@_JSON
+@policy_option
+@json_option
 def list_command(policy_file: Path | None, as_json: bool) -> None:
     """Show the secrets of the policy and of this machine: where each is kept, where it went, and where it nearly leaked.
 
@@ -87,7 +85,7 @@ def list_command(policy_file: Path | None, as_json: bool) -> None:
     try:
         policy = load_policy(policy_file)
     except OutwardError as error:
-        click.echo(f"outward: without the policy, which cannot be used: {error.message}", err=True)
+        say(f"without the policy, which cannot be used: {error.message}")
     found = rows(policy, LocalStore(_environment(None)).entries(), state_directory() / "journal")
     click.echo(json.dumps([row.document() for row in found]) if as_json else table(found))
 
@@ -114,8 +112,8 @@ command.add_command(import_command)
 
 @command.command("test", short_help="Whether a secret can be had, from any source.")
 @click.argument("name")
-@_POLICY
-@_JSON
+@policy_option
+@json_option
 @_PASSPHRASE_FILE
 def test_command(name: str, policy_file: Path | None, as_json: bool, passphrase_file: Path | None) -> int:
     """Fetch the secret NAME of the policy, whatever its source, and say whether it can be had. The value is not shown.
@@ -140,7 +138,7 @@ def test_command(name: str, policy_file: Path | None, as_json: bool, passphrase_
         if as_json:
             click.echo(json.dumps({"name": name, "available": False, "error": error.message, "hint": error.hint}))
         else:
-            click.echo(f"outward: {error.message}\n  {error.hint}".rstrip(), err=True)
+            say_error(error)
         return EXIT_UNAVAILABLE
     source = spec.source
     if as_json:

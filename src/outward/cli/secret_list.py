@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from outward.audit.reading import Reader
 from outward.audit.usage import Usage, usage
-from outward.cli.summary import printable
+from outward.core.display import printable
 from outward.credentials.captured import PREFIX
 from outward.credentials.store import CAPTURED
 

@@ -7,17 +7,19 @@ import json
 import os
 import re
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from outward.cli.declaring import policy_option
 from outward.cli.home import state_directory
 from outward.cli.policy_file import gather_policy, load_policy
 from outward.cli.proxies import announcement, caller_proxies
+from outward.cli.saying import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from outward.core import CallerProxies
     from outward.policy import Policy
@@ -46,7 +48,7 @@ def _workers(_context: click.Context, _parameter: click.Parameter, value: str) -
 
 
 @click.command("serve")
-@click.option("--policy", "policy_file", type=click.Path(path_type=Path, dir_okay=False), help="The policy file.")
+@policy_option
 @click.option("--listen", metavar="ADDR", multiple=True, help="Explicit proxy on host:port or unix:/path; repeatable.")
 @click.option(
     "--reverse",
@@ -189,4 +191,4 @@ def _supervised(
 def _report(line: str) -> None:
     # Nobody may be listening any more, or the disk be full: no reason to stop serving, or not to stop when told to.
     with contextlib.suppress(OSError):
-        click.echo(f"outward: {line}", err=True)
+        say(line)

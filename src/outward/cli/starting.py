@@ -12,8 +12,9 @@ from outward.cli.home import state_directory
 from outward.cli.policy_file import load_policy
 from outward.cli.proxies import announcement, caller_proxies
 from outward.cli.saying import say, say_error
-from outward.cli.summary import aside_lines, closing_lines, printable
+from outward.cli.summary import aside_lines, closing_lines
 from outward.core import HostError
+from outward.core.display import printable
 from outward.session import CommandUnavailable, Options, assemble, run
 
 if TYPE_CHECKING:

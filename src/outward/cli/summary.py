@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from outward.core.display import printable
+
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Iterator, Mapping
@@ -49,11 +51,6 @@ def _listed(what: str, counter: Counter[Refusal]) -> Iterator[str]:
             yield f"    to allow it: {refusal.allow_command}"
     if len(counter) > MAX_REFUSALS:
         yield f"  and {len(counter) - MAX_REFUSALS} more"
-
-
-def printable(text: str) -> str:
-    """Without what would move the cursor: the words come from inside the sandbox, or are names of files in there."""
-    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def _size(octets: int) -> str:

@@ -29,7 +29,7 @@ def test_a_record_is_a_line() -> None:
 def test_nothing_in_it_is_an_order_to_a_terminal() -> None:
     line = line_of(Event("end", "1", "http", "a", path="/\x1b[2J\n", error="a\rb"))
     assert line.isprintable()
-    assert "\\x1b[2J\\x0a" in line
+    assert "\\x1b[2J\\n" in line
 
 
 @pytest.mark.parametrize("broken", [False, True])

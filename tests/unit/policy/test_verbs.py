@@ -274,7 +274,8 @@ def test_validate(outward, policy):
 
 def test_show_presets(outward):
     listed = outward("policy", "show").out
-    assert all(name in listed for name in preset_names())
+    assert [line.split()[0] for line in listed.splitlines()] == list(preset_names())
+    assert all(line.endswith(".") for line in listed.splitlines()), "a sentence is cut"
     assert "host: api.anthropic.com" in outward("policy", "show", "claude-code").out
     missing = outward("policy", "show", "claude")
     assert missing.status == 2
