@@ -145,7 +145,7 @@ def test_a_dry_run_prints_the_steps_and_starts_nothing(caller):
 
 def test_names_of_files_cannot_steer_the_terminal(caller):
     caller.file(caller.workspace / "\x1b[2J.env", "SECRET=1")
-    assert "?[2J.env" in caller.outward("run", "--dry-run", "--", "true").stdout
+    assert "\\x1b[2J.env" in caller.outward("run", "--dry-run", "--", "true").stdout
 
 
 @pytest.mark.needs("curl")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _OUTWARD: Final = (sys.executable, "-c", "from outward.cli import main; main()")
 _WITH_THE_HOSTS_PROGRAMS: Final = ("bubblewrap", "podman", "docker", "gvisor")
-"""Backends in which clients of this machine can be tried; the others bring their own."""
+"""Backends in which clients of this machine are tried: the first that works."""
 
 
 @click.command("doctor")
