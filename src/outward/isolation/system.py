@@ -127,8 +127,7 @@ def base(empties: Empties, home: str, *, in_memory: int | None = None) -> Iterat
     """
     yield from programs(empties)
     yield from own_files()
-    yield File(NOTHING[0], b"")
-    yield Directory(NOTHING[1], "0555")
+    yield from _nothing()
     yield Kernel("proc", "/proc")
     yield from _quiet_proc(empties)
     yield Kernel("dev", "/dev")
@@ -144,6 +143,7 @@ def base(empties: Empties, home: str, *, in_memory: int | None = None) -> Iterat
 def beside_image(home: str, *, in_memory: int | None = None) -> Iterator[Operation]:
     """What is ours in a sandbox with a kernel of its own that shows an image's programs. ``home`` and ``in_memory`` as above."""
     yield from own_files()
+    yield from _nothing()
     yield Kernel("proc", "/proc")
     yield Kernel("dev", "/dev")
     yield Fresh("/dev/shm", "1777", in_memory)  # noqa: S108 (the sandbox's own, as below)
@@ -177,6 +177,11 @@ def own_files(uid: int = UID, gid: int = UID) -> Iterator[Operation]:
     groups = f"{USER}:x:{gid}:\nroot:x:0:\nnogroup:x:65534:\n"
     for name, text in {"passwd": users, "group": groups, **GENERATED}.items():
         yield File(f"/etc/{name}", text.encode())
+
+
+def _nothing() -> Iterator[Operation]:
+    yield File(NOTHING[0], b"")
+    yield Directory(NOTHING[1], "0555")
 
 
 def last() -> Iterator[Operation]:

@@ -21,7 +21,8 @@ Identity = tuple[int, int]
 
 
 class Inside:
-    """What the process ``pid`` sees. Making one moves the *calling process* there for good; it must have no threads.
+    """What the process ``pid`` sees from its root directory. Making one moves the *calling process* there for good; it must have
+    no threads.
 
     ``nothing`` are a file and a directory inside, both empty, that are shown in place of what is hidden; ``covers`` are others
     that were shown so from the start. Raises :class:`OSError`.
@@ -32,13 +33,16 @@ class Inside:
 
     def __init__(self, pid: int, nothing: tuple[str, str], covers: Iterable[Identity]) -> None:
         mounts = os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+        root = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         owner = kernel.owner(mounts)
         if not os.path.samestat(os.fstat(owner), os.stat("/proc/self/ns/user")):  # noqa: PTH116 (of a descriptor, too)
             kernel.join(owner, kernel.CLONE_NEWUSER)
         kernel.join(mounts, kernel.CLONE_NEWNS)
+        os.fchdir(root)
+        os.chroot(".")  # some shut themselves in once more
         os.close(owner)
         os.close(mounts)
-        self._root: Final = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._root: Final = root
         self._nothing: Final = tuple(kernel.open_beneath(self._root, path[1:], os.O_PATH) for path in nothing)
         self._covers: Final = {*covers, *(_identity(os.fstat(each)) for each in self._nothing)}
 
