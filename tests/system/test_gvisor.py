@@ -13,6 +13,7 @@ from outward.backends import Place, gvisor
 from outward.core import HostError
 from outward.isolation.runsc import Runsc
 from tests.system.test_end import processes_with, ready, told, until
+from tests.system.test_keeper import SECRET, await_readable, replace, session
 
 pytestmark = pytest.mark.needs("runsc")
 
@@ -44,6 +45,34 @@ def test_hidden_files_are_empty_and_stay_so(caller):
     assert caller.inside("cat shown", *GVISOR).stdout == "TOKEN=sk-test-1"
     assert caller.inside("cat .env; echo changed >.env", *GVISOR).stdout == ""
     assert secret.read_text() == "TOKEN=sk-test-1"
+
+
+@pytest.mark.parametrize("mode", ["write", "read", "review"])
+def test_what_appears_later_is_hidden_too(caller, mode):
+    names = [".env", "sub/.env", "new/.npmrc"]
+    caller.file(caller.workspace / ".env", SECRET)
+    caller.file(caller.workspace / "sub" / "plain", "")
+    with session(caller, *GVISOR, "--mode", mode) as shell:
+        for name in names:
+            replace(caller, caller.workspace / name, SECRET)
+        for name in names:
+            shell.never_says(f"cat {name}")
+
+
+def test_without_the_process_that_hides_it_it_is_read(caller):
+    caller.file(caller.workspace / ".env", SECRET)
+    with session(caller, *GVISOR) as shell:
+        os.kill(shell.keeper, signal.SIGSTOP)
+        replace(caller, caller.workspace / ".env", SECRET)
+        await_readable(shell, "cat .env")
+        os.kill(shell.keeper, signal.SIGCONT)
+        shell.never_says("cat .env")
+
+
+def test_a_repository_that_lacks_what_git_makes_is_no_obstacle(caller):
+    caller.file(caller.workspace / ".git" / "config", "[core]\n")
+    assert caller.inside("echo evil >>.git/config; echo ran", *GVISOR).stdout == "ran\n"
+    assert (caller.workspace / ".git/config").read_text() == "[core]\n"
 
 
 def test_only_the_workspace_and_the_home_are_written(caller):

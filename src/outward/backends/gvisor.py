@@ -202,7 +202,7 @@ class GVisorSandbox(Launched):
     @property
     def entrance(self) -> Callable[[], int | None]:
         """The gofer: gVisor's kernel comes to files by it alone, so what is mounted there is what the command sees."""
-        return partial(_gofer, self._cage.pid)
+        return partial(runsc.gofer, self._cage.pid)
 
     def signal(self, number: int) -> bool:
         """To every process inside: runsc knows no groups, and passes nothing on that is sent to itself."""
@@ -231,18 +231,6 @@ def _enter(parent: int) -> None:
     kernel.unshare(kernel.CLONE_NEWUSER | kernel.CLONE_NEWNS)
     kernel.map_own_ids(uid, gid, as_root=True)
     kernel.die_with_parent(parent)
-
-
-def _gofer(launcher: int) -> int | None:
-    """The gofer that ``launcher`` (runsc) has started, once it has shut itself in with all that is to be seen."""
-    for children in Path(f"/proc/{launcher}/task").glob("*/children"):  # of each of its threads
-        with suppress(OSError):  # it has ended
-            for child in map(int, children.read_text().split()):
-                root = Path(f"/proc/{child}/root")
-                named = Path(f"/proc/{child}/cmdline").read_bytes().startswith(b"runsc-gofer\0")
-                if named and not root.samefile("/") and root.joinpath(system.NOTHING[0][1:]).exists():
-                    return child
-    return None
 
 
 def _holding(wanted: Limits) -> Holding:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from outward.core import HostError, Shortfall
 from outward.isolation.operations import Hide
 from outward.isolation.programs import installed
-from outward.isolation.system import UID
+from outward.isolation.system import NOTHING, UID
 
 if TYPE_CHECKING:
     from outward.core import Limits
@@ -74,6 +76,26 @@ class Runsc(NamedTuple):
         """What comes before the command. There is one user inside, and it has to be 0 for runsc: a user namespace of gVisor's
         own kernel shows it, and what it owns, as the agent."""
         return (self.unshare, "--user", f"--map-user={UID}", f"--map-group={UID}", "--")
+
+
+def gofer(parent: int) -> int | None:
+    """The child of ``parent`` by which gVisor's kernel comes to files, once it has shut itself in with all that is to be seen:
+    what is mounted there is what the command sees. ``parent`` is runsc, or what has taken its children over."""
+    for children in Path(f"/proc/{parent}/task").glob("*/children"):  # of each of its threads
+        with suppress(OSError):  # it has ended
+            for child in map(int, children.read_text().split()):
+                root = Path(f"/proc/{child}/root")
+                named = Path(f"/proc/{child}/cmdline").read_bytes().startswith(b"runsc-gofer\0")
+                if named and not root.samefile("/") and root.joinpath(NOTHING[0][1:]).exists():
+                    return child
+    return None
+
+
+def parent_of(process: int) -> int | None:
+    """Its parent's process id (proc(5), field 4 of stat); nothing where it has ended."""
+    with suppress(OSError):
+        return int(Path(f"/proc/{process}/stat").read_text(errors="replace").rpartition(")")[2].split()[1])
+    return None
 
 
 def can_cover(operation: Operation) -> bool:

@@ -136,3 +136,9 @@ def test_it_is_written_as_it_says(tmp_path: Path):
     assert stat.S_IMODE((root / "etc/hosts").stat().st_mode) == 0o444
     assert (root / "bin").readlink() == Path("usr/bin")
     assert stat.S_IMODE((root / "var/empty").stat().st_mode) == 0o700
+
+
+def test_what_may_be_missing_is_not_mounted_then(tmp_path):
+    there, missing = str(tmp_path), str(tmp_path / "missing")
+    found = mounts(Bind(there, "/there", optional=True), Bind(missing, "/missing", optional=True))
+    assert [target for target, _, _ in found] == ["/there"]

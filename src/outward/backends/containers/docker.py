@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -173,10 +174,11 @@ class Docker:
                 client.wait()  # it ends with its container
 
     def _sandbox(self, client: Child, sockets: Sockets, command: str, anchor: int) -> Container:
-        if self._runtime.gvisor:
-            return GVisorContainer(client, sockets, self._engine, command, anchor)
         ours = os.geteuid() == 0 or self._is("rootless")
-        return Container(client, sockets, lambda: self._process(command), anchor, ours=ours)
+        leader = partial(self._process, command)
+        if self._runtime.gvisor:
+            return GVisorContainer(client, sockets, leader, anchor, ours=ours, engine=self._engine, name=command)
+        return Container(client, sockets, leader, anchor, ours=ours)
 
     def _confined(self, launch: Launch, session: str) -> list[str]:
         """The line. The workspace belongs to the caller, and to nobody in a mapping of the daemon's."""

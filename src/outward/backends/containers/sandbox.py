@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from outward.backends.attended import Attended
 from outward.core import HostError
+from outward.isolation import runsc
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,16 +91,33 @@ class Container(Attended):
 
 
 class GVisorContainer(Container):
-    """The container ``name`` of docker's, run by gVisor: its processes are nobody's on this kernel, so the engine is asked."""
+    """The container ``name`` of docker's, run by gVisor: its processes are nobody's on this kernel, so the engine is asked.
+    ``leader`` gives the process id of gVisor's kernel."""
 
-    def __init__(self, client: Child, sockets: Sockets, engine: Engine, name: str, anchor: int) -> None:
-        super().__init__(client, sockets, lambda: None, anchor)
+    def __init__(
+        self,
+        client: Child,
+        sockets: Sockets,
+        leader: Callable[[], int | None],
+        anchor: int,
+        *,
+        ours: bool,
+        engine: Engine,
+        name: str,
+    ) -> None:
+        super().__init__(client, sockets, leader, anchor, ours=ours)
         self._engine: Final = engine
         self._name: Final = name
 
     @property
-    def entrance(self) -> None:
-        """The view is not where the command sees it."""
+    def entrance(self) -> Callable[[], int | None] | None:
+        """The gofer, which docker's shim has taken over from runsc, like the kernel beside it."""
+        return self._gofer if self._ours else None
+
+    def _gofer(self) -> int | None:
+        kernel = self._leader()
+        shim = None if kernel is None else runsc.parent_of(kernel)
+        return None if shim is None else runsc.gofer(shim)
 
     def signal(self, number: int) -> bool:
         """To the command alone: docker knows no groups."""
