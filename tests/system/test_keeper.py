@@ -104,6 +104,14 @@ def await_readable(shell: Session, line: str) -> None:
     raise AssertionError("the attack does not work")
 
 
+def await_recorded(caller: Caller) -> None:
+    for _ in range(1000):
+        if any(record.read_text() for record in (caller.state / "layers").glob("*/appeared")):
+            return
+        time.sleep(0.01)
+    raise AssertionError("nothing is recorded")
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_a_hidden_file_that_is_replaced_stays_hidden(caller, mode):
     names = [".env", "sub/server.key", "deep/er/.aws/credentials"]
@@ -228,9 +236,7 @@ def test_what_was_looked_for_before_does_not_come_to_light_later(caller):
         shell.say("cat sub/.env")
         caller.file(caller.workspace / "sub" / ".env", SECRET, 0o644)
         shell.never_says("cat sub/.env")
-        record = next((caller.state / "layers").glob("*/appeared"))
-        while not record.read_text():
-            time.sleep(0.01)
+        await_recorded(caller)
         assert "No such file" in shell.say("cat sub/.env")
         shell.say("echo mine >made")
     review = caller.outward("review", "--all")
@@ -246,9 +252,7 @@ def test_the_agents_own_file_in_a_layer_stays_its_own(caller):
     with session(caller, "--mode", "review") as shell:
         shell.say("echo mine >sub/.env")
         caller.file(caller.workspace / "sub" / ".env", SECRET, 0o644)
-        record = next((caller.state / "layers").glob("*/appeared"))
-        while not record.read_text():
-            time.sleep(0.01)
+        await_recorded(caller)
         assert shell.say("cat sub/.env") == "mine"
     review = caller.outward("review")
     assert "hidden from the agent" in review.stdout
