@@ -146,7 +146,8 @@ class TestDisk:
 
     def test_what_is_not_held_is_said_and_strict_refuses(self, caller):
         assert "limit on disk: holds for each file" in limited(caller, "{disk: 2M}", "true").stderr
-        done = limited(caller, "{disk: 2M}", "sh", "-c", "echo ran", options=("--strict",))
+        assert "limit on disk" in limited(caller, "{disk: 2M}", "true", options=("--mode", "review")).stderr
+        done = limited(caller, "{disk: 2M}", "sh", "-c", "echo ran", options=("--strict", "--mode", "review"))
         assert (done.returncode, done.stdout) == (125, "")
         assert "--strict" in done.stderr
 

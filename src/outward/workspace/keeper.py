@@ -18,6 +18,7 @@ import signal
 import stat
 from contextlib import suppress
 from itertools import chain, repeat
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, Protocol, Self
 
 from outward import kernel
@@ -29,7 +30,6 @@ from outward.workspace.scan import OPAQUE, Scanner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from outward.workspace.inside import Identity
 
@@ -43,12 +43,14 @@ _LAST_BREATH: Final = 1000
 _ENDED: Final = "the sandbox was ended, since what appears later could not be hidden: {}\n"
 
 _EXHAUSTED: Final = (
-    "not all directories of the workspace are watched for secrets that appear while the command runs: "
+    "not all directories of the workspace were watched for secrets that appear while the command runs: "
     "raise fs.inotify.max_user_watches (sysctl)\n"
 )
 
 _OUT_OF_REACH: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ENAMETOOLONG})
 """Of a directory: it is gone, or closed to us as to the agent, or so deep that no path leads there."""
+
+_QUOTA: Final = Path("/proc/sys/fs/inotify/max_user_watches")
 
 _INSTALLED: Final = ("/node_modules", "/site-packages")
 """Ends of directories that installers fill and empty, and that a cover would keep from being removed."""
@@ -185,6 +187,9 @@ class _Keeping:
         self._places: Final[dict[int, _Place]] = {}
         self._waiting: dict[str, Root] = {}
         self._exhausted = False
+        self._most: Final = (
+            int(_QUOTA.read_text()) // 2
+        )  # the other half is the person's, however many directories an agent makes
         self._inside: Final = Inside(pid, kept.nothing, [_identity(path) for path in kept.covers])
 
     def keep(self, sandbox: int) -> None:
@@ -237,6 +242,8 @@ class _Keeping:
 
     def _watch(self, place: _Place) -> None:
         try:
+            if len(self._places) >= self._most:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             self._places[self._notices.watch(place.path or ".")] = place
         except OSError as error:
             if error.errno != errno.ENOSPC:
