@@ -181,6 +181,25 @@ def test_a_new_file_that_the_policy_shows_is_shown(caller):
         assert shell.say("cat .env.test") == "shown"
 
 
+def test_more_directories_and_files_that_the_policy_shows_are_watched_too(caller):
+    seen, written = caller.home / "seen", caller.home / "written"
+    caller.file(seen / "plain", "")
+    caller.file(written / "plain", "")
+    one = caller.file(caller.home / "one", "one")
+    closed = caller.home / "closed"
+    caller.file(closed / "plain", "")
+    closed.chmod(0o300)
+    text = f"version: 1\nsandbox: {{read: [{seen}, {one}, {closed}], write: [{written}]}}\n"
+    policy = caller.file(caller.home / "policy.yaml", text)
+    with session(caller, "--policy", str(policy), "--mode", "review") as shell:
+        assert shell.say(f"cat {one}") == "one"
+        for place, name in ((seen, "server.key"), (written, ".env")):
+            caller.file(place / name, SECRET, 0o644)
+            shell.never_says(f"cat {place / name}")
+        caller.file(written / "server.key", "made", 0o644)
+        assert shell.say(f"cat {written}/server.key") == "made"
+
+
 def test_a_secret_behind_a_new_link_is_hidden(caller):
     caller.file(caller.workspace / "sub" / "plain", "")
     caller.file(caller.workspace / "other" / "store", SECRET, 0o644)

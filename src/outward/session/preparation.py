@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from outward.agents import Seeding, bring_along, home_of, managed_files, plant
@@ -165,9 +166,10 @@ def _kept(options: Options, view: View, empties: system.Empties) -> Kept:
         roots=tuple(
             Root(path, shared=writable and not (layered and path == own), layered=layered and path == own)
             for path, writable in view.roots
+            if os.path.isdir(path)  # noqa: PTH112 (start-up); a file is shown as it is now
         ),
         hidden=frozenset(each.path for each in view.hidden),
-        fixed=frozenset() if layered else frozenset(view.fixed),
+        fixed=frozenset(path for path in view.fixed if not (layered and path.startswith(f"{own}/"))),
         hide=options.policy.workspace.hide,
         show=options.policy.workspace.show,
         nothing=system.NOTHING,

@@ -181,7 +181,7 @@ class _Keeping:
         self._scanner: Final = Scanner(kept.hide, kept.show)
         self._notices: Final = Notices()
         # Paths are looked up from here: this process is elsewhere once it has entered the sandbox, which comes last.
-        self._outside: Final = [os.open(root.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC) for root in kept.roots]
+        self._outside: Final = [os.open(root.path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for root in kept.roots]
         self._roots: Final = frozenset(root.path for root in kept.roots)
         self._layer: Final = None if layer is None else Appeared(layer)
         self._places: Final[dict[int, _Place]] = {}
