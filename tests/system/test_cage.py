@@ -104,6 +104,18 @@ def test_leaving_kills_what_is_inside():
     assert os.waitstatus_to_exitcode(cage.wait()) == -signal.SIGKILL
 
 
+def test_leaving_kills_what_the_command_has_just_started():
+    """As bubblewrap does, which ties it to itself only afterwards."""
+    reader, writer = os.pipe()
+    line = "import os, signal; os.fork() and os.write(1, b'x'); signal.pause()"
+    with os.fdopen(reader, "rb", 0) as stream, Cage.open(python(line, stdout=writer)) as cage:
+        os.close(writer)
+        cage.release()
+        assert stream.read(1) == b"x"
+        cage.close()
+        assert stream.read() == b""  # not before all who could write are gone
+
+
 def test_a_program_that_is_not_there_is_an_error():
     with (
         Cage.open(Command(("/nonexistent/bwrap",))) as cage,

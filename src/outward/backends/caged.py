@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -40,6 +37,5 @@ class Launched:
         return self._process
 
     def kill(self) -> None:
-        """The kernel kills the rest with the launcher."""
-        with suppress(ProcessLookupError):
-            os.kill(self._cage.pid, signal.SIGKILL)
+        """The kernel kills the rest with the launcher and its children."""
+        self._cage.kill()

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from outward.cage.handing import explain, take
@@ -68,14 +69,28 @@ class Cage:
             _, self._status = os.waitpid(self.pid, 0)
         return self._status
 
+    def kill(self) -> None:
+        """Kills the command, and before it what it has started.
+
+        A launcher's child asks the kernel to die with it only once it has built the sandbox: until then it would stay behind.
+        Stopped, the launcher starts no other meanwhile.
+        """
+        if self._status is not None:
+            return
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGSTOP)
+            os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+            with suppress(FileNotFoundError, ProcessLookupError):  # it has ended, or a kernel does not tell
+                for child in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split():
+                    os.kill(int(child), signal.SIGKILL)
+            os.kill(self.pid, signal.SIGKILL)
+
     def close(self) -> None:
         """Kills what is still running, and closes every descriptor."""
         self._control.close()
         self.sockets.close()
-        if self._status is None:
-            with suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGKILL)
-            self.wait()
+        self.kill()
+        self.wait()
 
     def __enter__(self) -> Self:
         return self
