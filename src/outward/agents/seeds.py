@@ -67,13 +67,13 @@ def merge(existing: Any, wanted: Any) -> Any:
 
 
 def merge_json(text: str, wanted: dict[str, Any]) -> str:
-    """``text`` with ``wanted`` in it. What is no JSON object counts as nothing: the agent broke it."""
-    try:
+    """``text`` with ``wanted`` in it. What is no JSON object, or too deep for one, counts as nothing: the agent broke it."""
+    with suppress(ValueError, RecursionError):  # Pythons differ in what they read and cannot write again
         existing = json.loads(text)
-    except (ValueError, RecursionError):
-        existing = None
-    merged = merge(existing if isinstance(existing, dict) else None, wanted)
-    return text if merged == existing else json.dumps(merged, indent=2)
+        if isinstance(existing, dict):
+            merged = merge(existing, wanted)
+            return text if merged == existing else json.dumps(merged, indent=2)
+    return json.dumps(wanted, indent=2)
 
 
 def merge_toml(text: str, wanted: dict[str, Any]) -> str:
@@ -93,7 +93,7 @@ def merge_toml(text: str, wanted: dict[str, Any]) -> str:
     merged = _toml_keys(wanted, existing) + text + "".join(_toml_tables(wanted, existing, ()))
     try:
         tomllib.loads(merged)
-    except tomllib.TOMLDecodeError:  # a table on one line cannot be added to
+    except (tomllib.TOMLDecodeError, RecursionError):  # a table on one line cannot be added to
         return text
     return merged
 

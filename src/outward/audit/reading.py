@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from outward.audit.format import Segment
+
 _CHUNK: Final = 1 << 16
 
 
@@ -66,14 +68,25 @@ class Reader:
         Those whose time lies within ``young`` (after the first, up to the second) are left for a later call: a record of
         another session that comes before them may be about to be written.
         """
-        if not self._directory.is_dir():
-            return iter(())
         streams = [
             chain.from_iterable(self._records(segment.path, young) for segment in segments)
+            for segments in self._journals()
+        ]
+        return heapq.merge(*streams, key=lambda record: record.time)
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is no journal to read: a session that asked for nothing has one."""
+        return not self._journals()
+
+    def _journals(self) -> list[list[Segment]]:
+        if not self._directory.is_dir():
+            return []
+        return [
+            segments
             for session, segments in sessions(self._directory).items()
             if self._session is None or belongs(session, self._session)
         ]
-        return heapq.merge(*streams, key=lambda record: record.time)
 
     def _records(self, path: Path, young: tuple[str, str]) -> Iterator[Record]:
         for line, end in self._lines(path):

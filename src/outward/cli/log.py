@@ -13,7 +13,7 @@ import click
 
 from outward.audit.reading import Reader, Record, Selection, joined
 from outward.cli.home import state_directory
-from outward.core import Refusal
+from outward.core import OutwardError, Refusal
 from outward.core.display import printable
 
 if TYPE_CHECKING:
@@ -62,6 +62,8 @@ def command(as_json: bool, follow: bool, denied: bool, since: str, host: str, se
     All sessions together, by time; a gateway with several workers is one session.
     """
     reader = Reader(state_directory() / "journal", session)
+    if session is not None and reader.empty and not follow:
+        raise OutwardError(f"there is no session {session} in the journal", hint="`outward log --json` names them.")
     selection = Selection(since, host.lower(), denied)
     started: dict[tuple[str, str], Record] = {}
     show = _show_json if as_json else _table()

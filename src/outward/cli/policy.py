@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from outward.cli.declaring import Group, json_option, policy_option
 from outward.cli.policy_file import default_policy_file, find_policy, load_policy
@@ -51,8 +52,19 @@ def validate(file: Path | None, policy_file: Path | None, as_json: bool) -> int:
     return 0
 
 
+def _complete(_context: click.Context, _parameter: click.Parameter, beginning: str) -> list[CompletionItem]:
+    """The presets whose names begin so, for the shell."""
+    from outward.policy.load import preset_file, preset_names
+
+    return [
+        CompletionItem(preset, help=_first_line(preset_file(preset)))
+        for preset in preset_names()
+        if preset.startswith(beginning)
+    ]
+
+
 @command.command("show")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=_complete)
 @click.option(
     "--effective", is_flag=True, help="Print what is in force: every destination of the policy and its files."
 )

@@ -73,6 +73,14 @@ def test_what_is_no_object_is_replaced(tmp_path, content):
     assert json.loads((tmp_path / ".agent/settings.json").read_text()) == {"wanted": True}
 
 
+@pytest.mark.parametrize("depth", [900, 990, 2_000, 100_000])
+@pytest.mark.parametrize(("name", "beginning", "end"), [("a.json", '{"a": ', "}"), ("a.toml", "a = ", "")])
+def test_what_is_nested_too_deep_stops_no_start(tmp_path, depth, name, beginning, end):
+    (tmp_path / name).write_text(f"{beginning}{'[' * depth}{']' * depth}{end}")
+    plant(tmp_path, [Seed(name, lambda _: {"wanted": "yes"})], SEEDING)
+    assert "wanted" in (tmp_path / name).read_text()
+
+
 def test_a_file_that_says_it_already_is_left_alone(tmp_path):
     plant(tmp_path, [SEED], SEEDING)
     file = tmp_path / ".agent/settings.json"

@@ -75,6 +75,14 @@ def test_an_empty_log_is_a_heading(state: Path) -> None:
     assert len(run(log_command).splitlines()) == 1
 
 
+def test_a_session_that_asked_for_nothing_is_no_mistake_and_one_that_never_was_is(state: Path) -> None:
+    journal(state)
+    assert len(run(log_command, "--session", "s").splitlines()) == 1
+    refused = CliRunner().invoke(log_command, ["--session", "t"])
+    assert isinstance(refused.exception, OutwardError)
+    assert "no session t" in str(refused.exception)
+
+
 def test_a_refusal_comes_with_the_command_that_would_allow_it(state: Path) -> None:
     journal(state, START, END, DENIED)
     output = run(log_command, "--denied")

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from outward.cli.main import main
 from outward.cli.policy_edit import replace
+from outward.cli.verbs import cli
 from outward.core import HostError
 from outward.policy.fields import INJECT
 from outward.policy.load import preset_names
@@ -280,6 +282,12 @@ def test_show_presets(outward):
     missing = outward("policy", "show", "claude")
     assert missing.status == 2
     assert "claude-code" in missing.err
+
+
+def test_the_shell_completes_presets():
+    environment = {"_OUTWARD_COMPLETE": "bash_complete", "COMP_WORDS": "outward policy show claude-", "COMP_CWORD": "3"}
+    completed = CliRunner().invoke(cli, env=environment, prog_name="outward")
+    assert completed.output == "plain,claude-code\nplain,claude-subscription\n"
 
 
 def test_show_what_is_in_force(outward, policy):
