@@ -171,6 +171,14 @@ def _json(file: Path) -> dict[str, Any]:
 
 
 def _without_credentials(url: str) -> str:
-    """The address alone: a password in it is for the gateway to put in, not for the sandbox to see."""
-    parts = urlsplit(url)
+    """The address alone: a password in it is for the gateway to put in, not for the sandbox to see.
+
+    Nothing for what is no address of a registry: where its password would be, nobody knows.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    if parts.scheme not in {"http", "https"}:
+        return ""
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

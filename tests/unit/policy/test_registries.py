@@ -51,6 +51,12 @@ def test_the_variables_for_the_sandbox_hold_no_password(machine):
     assert registries(machine).variables("cargo") == {}
 
 
+@pytest.mark.parametrize("registry", ["http://[/", "me:secret-1@npm.example/r/", "//me:secret-1@npm.example/", ""])
+def test_what_is_no_address_is_not_shown_to_the_sandbox(machine, registry):
+    program(machine / "tools", "npm", f"""echo '{{"registry": "{registry}"}}'""")
+    assert registries(machine).variables("npm") == {}
+
+
 @pytest.mark.parametrize("script", ["exit 1", "echo nonsense", "echo '[]'", "kill -9 $$", "printf '\\377'"])
 def test_a_client_that_gives_no_answer_gives_no_registry(machine, script):
     program(machine / "tools", "npm", script)
