@@ -4,9 +4,10 @@ A mount covers a file, not a name: when a program outside replaces the file (edi
 over the first), the cover goes with the old one. And a file that comes into being later was never covered. A process of its own
 hears of every new name in the directories that the agent sees, enters the sandbox and covers what is there.
 
-It comes after the fact, by a fraction of a millisecond. In a layer and in what the agent only reads, all new names are from
-outside, and whatever the tables and the policy hide is hidden. Where the agent writes too, nobody can tell whose a new file
-is: there it is what is hidden by a *name*, and not the kinds of files (``*.key``) that builds and tests make.
+It comes after the fact, by a millisecond or many: it keeps a secret from an agent that reads what it finds, not from a program
+that waits for nothing else. In a layer and in what the agent only reads, all new names are from outside, and whatever the
+tables and the policy hide is hidden. Where the agent writes too, nobody can tell whose a new file is: there it is what is
+hidden by a *name*, and not the kinds of files (``*.key``) that builds and tests make.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 _PATIENCE: Final = (2, 3, 3, 3, 3, 5, 5, 10, 10, 20, 50)
 """Milliseconds between one look and the next whether the sandbox can be entered by now; some backends have to ask others. What
 came before that is found then."""
+
+_URGENT: Final = -10
 
 _LAST_BREATH: Final = 1000
 """Milliseconds in which a sandbox is over whose first process could not be entered since it had ended."""
@@ -198,6 +201,8 @@ class _Keeping:
         poll.register(self._notices, select.POLLIN)
         poll.register(sandbox, select.POLLIN)
         self._look_again()
+        with suppress(PermissionError):  # it has to be quicker than what it covers; root and some others may say so
+            os.setpriority(os.PRIO_PROCESS, 0, _URGENT)
         while not any(descriptor == sandbox for descriptor, _ in poll.poll()):
             for notice in self._notices.read():
                 if notice.lost:
