@@ -175,3 +175,13 @@ def test_a_workspace_in_which_its_caller_can_make_nothing(box, mode):
     os.chown(box.workspace, 0, 0)
     done = box.inside("cat file", "--mode", mode)
     assert (done.stdout, done.returncode) == ("theirs\n", 0), done.stderr
+
+
+@pytest.mark.parametrize("box", boxes("podman", "podman-user"), indirect=True)
+def test_what_the_kernel_tells_root_alone_is_not_told(box):
+    """Where root runs podman, somebody inside is root outside."""
+    private = [
+        path for path in ("/proc/slabinfo", "/proc/vmallocinfo") if Path(path).exists() and Path(path).read_text()
+    ]
+    assert private
+    assert box.inside(f"cat {' '.join(private)}").stdout == ""

@@ -229,12 +229,23 @@ def _quiet_proc(empties: Empties) -> Iterator[Operation]:
     Permissions alone would do for an unprivileged user. Root's own files stay root's inside a user namespace that maps root,
     and the kernel then lets the sandbox write /proc/sys and /proc/sysrq-trigger.
     """
+    for path, mode in _of_no_process():
+        if stat.S_ISDIR(mode) or mode & 0o222:
+            yield Bind(path, path)
+    for path in roots_own():
+        yield Hide(path, empties.file)
+
+
+def roots_own() -> Iterator[str]:
+    """Files of /proc that only root may read."""
+    for path, mode in _of_no_process():
+        if not stat.S_ISDIR(mode) and not mode & stat.S_IROTH:
+            yield path
+
+
+def _of_no_process() -> Iterator[tuple[str, int]]:
+    """What is in /proc and not about a process, with its mode."""
     with os.scandir("/proc") as entries:
         for entry in sorted(entries, key=lambda each: each.name):
-            if entry.name.isdigit() or entry.is_symlink():
-                continue
-            mode = entry.stat().st_mode
-            if stat.S_ISDIR(mode) or mode & 0o222:
-                yield Bind(entry.path, entry.path)
-            if not stat.S_ISDIR(mode) and not mode & stat.S_IROTH:
-                yield Hide(entry.path, empties.file)
+            if not entry.name.isdigit() and not entry.is_symlink():
+                yield entry.path, entry.stat().st_mode

@@ -18,7 +18,7 @@ from outward.backends.containers.sandbox import Container, anchored, words_of
 from outward.backends.protocol import Capabilities
 from outward.cage import enter
 from outward.core import HostError, Shortfall
-from outward.isolation import programs
+from outward.isolation import programs, system
 from outward.isolation.system import UID
 
 if TYPE_CHECKING:
@@ -138,6 +138,8 @@ class Podman:
         yield f"--name={name}"
         yield from (*self._mapped(), *self._build.confined(launch, spec.session, groups=self._groups))
         yield from (*line.networked("none"), line.processes(), "--no-hosts")
+        # Root outside is somebody inside, and may read what is root's.
+        yield f"--security-opt=mask={':'.join(system.roots_own())}"
         yield from ("--read-only-tmpfs=false", "--env-file=/dev/stdin", *(["--tty"] if launch.terminal else []))
         yield from self._build.mount_arguments(found)
         yield f"--entrypoint={init}"
