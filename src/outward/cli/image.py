@@ -46,7 +46,7 @@ def build_(engine: str, packages: tuple[str, ...]) -> int:
 def kernel() -> int:
     """Make the kernel of the backend microvm.
 
-    Fetches the distribution's generic kernel and busybox (Debian, Ubuntu) from where this machine's packages come from, without
+    Fetches the distribution's generic kernel and busybox (Debian) from where this machine's packages come from, without
     installing them, and keeps what a machine starts with in the state directory. Do it again after a kernel's security update.
     """
     proxies = {name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")}

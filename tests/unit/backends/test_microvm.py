@@ -79,6 +79,10 @@ class TestPlan:
         assert "'A=$(touch /x)'" in last
         assert "'it'\"'\"'s'" in last
 
+    def test_words_need_not_be_text(self):
+        plan = self.plan(command=("echo", "\udcff"))
+        assert b"\xff" in {entry.path: entry.content for entry in guest.files(plan)}["plan"]
+
     def test_the_gateway_is_where_the_machine_sees_it(self):
         assert "HTTPS_PROXY=http://10.0.2.2:3128" in self.plan()
 
@@ -153,6 +157,28 @@ class TestImage:
     def test_anything_else_is_refused(self, kernel):
         with pytest.raises(HostError):
             image.uncompressed(kernel)
+
+    def test_drivers_are_unpacked_wherever_they_lie(self, tmp_path):
+        for name, content in (
+            ("usr/lib/modules/6/fs/9p.ko.xz", lzma.compress(b"9p")),
+            ("lib/modules/6/virtio.ko", b"v"),
+        ):
+            (tmp_path / name).parent.mkdir(parents=True)
+            (tmp_path / name).write_bytes(content)
+        (tmp_path / "bin").mkdir()
+        (tmp_path / "bin/busybox").touch()
+        entries = {entry.path: entry.content for entry in image._entries(tmp_path)}
+        assert (entries["modules/9p.ko"], entries["modules/virtio.ko"]) == (b"9p", b"v")
+
+    @pytest.mark.parametrize(
+        "there", [(), ("bin/busybox", "usr/bin/busybox"), ("bin/busybox", "lib/modules/9p.ko.zst")]
+    )
+    def test_packages_that_hold_something_else_are_refused(self, tmp_path, there):
+        for name in there:
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).touch()
+        with pytest.raises(HostError):
+            list(image._entries(tmp_path))
 
     def test_a_missing_image_names_the_way_out(self, tmp_path):
         with pytest.raises(HostError) as failure:

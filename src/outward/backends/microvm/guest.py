@@ -126,7 +126,7 @@ def files(plan: str) -> Iterator[Entry]:
     """What a machine starts with besides busybox and drivers. They come with each start: older kernels stay good."""
     yield file("init", INIT.encode(), 0o755)
     yield file("routing", routing.program(), 0o755)
-    yield file("plan", plan.encode())
+    yield file("plan", plan.encode("utf-8", "surrogateescape"))
 
 
 def plan(launch: Launch, limits: Limits, size: tuple[int, int]) -> str:

@@ -18,7 +18,7 @@ from outward.core import HostError
 from outward.isolation import programs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 KERNEL: Final = "vmlinux"
 INITRD: Final = "initrd"
@@ -64,8 +64,7 @@ def build(state: Path, proxies: Mapping[str, str], note: Callable[[str], None]) 
                 note(f"fetching {name}")
                 _unpack(name, path, proxies)
             note("unpacking the kernel")
-            (compressed,) = (path / "boot").glob("vmlinuz-*")
-            (path / KERNEL).write_bytes(uncompressed(compressed.read_bytes()))
+            (path / KERNEL).write_bytes(uncompressed(_only(path.glob("boot/vmlinuz-*"), "kernel").read_bytes()))
             note("packing the drivers")
             (path / INITRD).write_bytes(archive(_entries(path)))
             for name in (INITRD, KERNEL):
@@ -103,7 +102,7 @@ def _kernel_package(proxies: Mapping[str, str]) -> str:
 def _unpack(package: str, directory: Path, proxies: Mapping[str, str]) -> None:
     before = set(directory.glob("*.deb"))
     _run("apt-get", "download", package, environment=proxies, cwd=directory)
-    (fetched,) = set(directory.glob("*.deb")) - before
+    fetched = _only(set(directory.glob("*.deb")) - before, "package")
     _run("dpkg-deb", "--extract", str(fetched), str(directory), environment={}, cwd=directory)
     fetched.unlink()
 
@@ -123,11 +122,28 @@ def _run(name: str, *arguments: str, environment: Mapping[str, str], cwd: Path |
 def _entries(root: Path) -> Iterator[Entry]:
     for name in _DIRECTORIES:
         yield directory(name)
-    (busybox,) = (path for path in (root / "bin/busybox", root / "usr/bin/busybox") if path.is_file())
+    busybox = _only((*root.glob("bin/busybox"), *root.glob("usr/bin/busybox")), "busybox")
     yield file("bin/busybox", busybox.read_bytes(), 0o755)
     for applet in APPLETS:
         yield link(f"bin/{applet}", "busybox")
-    drivers = {path.stem: path for path in (root / "lib/modules").rglob("*.ko")}
+    drivers = {path.name.partition(".")[0]: path for path in root.glob("**/lib/modules/**/*.ko*")}
     for name in MODULES:
         if name in drivers:
-            yield file(f"modules/{name}.ko", drivers[name].read_bytes())
+            yield file(f"modules/{name}.ko", _driver(drivers[name]))
+
+
+def _driver(path: Path) -> bytes:
+    content = path.read_bytes()
+    if path.suffix == ".ko":
+        return content
+    if path.suffix != ".xz":
+        raise HostError(f"the kernel's drivers are packed in a way that is not known ({path.suffix})", hint=_ELSEWHERE)
+    return lzma.decompress(content)
+
+
+def _only(paths: Iterable[Path], what: str) -> Path:
+    """The one that a package was expected to hold."""
+    found = [*paths]
+    if len(found) != 1:
+        raise HostError(f"there are {len(found)} files that could be the {what} in what was fetched", hint=_ELSEWHERE)
+    return found[0]

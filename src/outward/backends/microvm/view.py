@@ -7,6 +7,7 @@ the machine asks for by 9p, and whatever takes QEMU over, is confined to the vie
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -44,7 +45,8 @@ def around(operations: Sequence[Operation], *, kvm: bool, root: Path | None = No
             yield Symlink(os.readlink(path), path)  # noqa: PTH115
         elif os.path.isdir(path):  # noqa: PTH112
             yield Bind(path, path)
-    yield File("/etc/ld.so.cache", Path("/etc/ld.so.cache").read_bytes())
+    with suppress(FileNotFoundError):  # not every C library has one
+        yield File("/etc/ld.so.cache", Path("/etc/ld.so.cache").read_bytes())
     yield File("/etc/resolv.conf", system.GENERATED["resolv.conf"].encode())
     yield Kernel("proc", "/proc")
     yield Kernel("dev", "/dev")
