@@ -7,6 +7,7 @@ import sys
 import click
 
 from outward.cli.layers import choose, complete, heading, plain
+from outward.cli.saying import say
 
 
 @click.command("discard")
@@ -18,8 +19,10 @@ def command(yes: bool, session: str | None) -> None:
     SESSION is as `outward run` names it, or its beginning; without it, the newest whose workspace is this directory.
     """
     layer = choose(session)
+    question = f"discard {plain(heading(layer))}?"  # asked of it before it is ours: it would be said to be running
     with layer.locked():
-        if not yes and sys.stdin.isatty():
-            click.confirm(f"discard {plain(heading(layer))}?", abort=True, err=True)
+        if not yes and sys.stdin.isatty() and not click.confirm(question, err=True):
+            say("nothing was discarded")
+            raise click.Abort
         layer.discard()
     click.echo(f"discarded {layer.session}")

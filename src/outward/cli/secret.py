@@ -102,6 +102,7 @@ def rm_command(name: str, yes: bool, passphrase_file: Path | None) -> None:
     if entry is None:
         raise OutwardError(f"no secret {name!r} is kept here", hint="outward secret list")
     if not yes and not click.confirm(f"Remove {name} from the {entry.home}?", err=True):
+        say(f"{name} is kept")
         raise click.Abort
     with_store(store, environment, lambda: store.delete(name))
     click.echo(f"{name} is removed")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -65,6 +68,20 @@ def test_the_beginning_of_a_session_will_do_and_the_shell_completes_it(layer):
         prog_name="outward",
     )
     assert completed.output == "plain,20260101T000000-00000000\n"
+
+
+@pytest.mark.parametrize("answer", [False, True])
+def test_discard_asks_about_a_session_that_has_ended(layer, monkeypatch, capsys, answer):
+    upper(layer, "new.txt")
+    asked: list[str] = []
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr(click, "confirm", lambda question, **_: asked.append(question) or answer)
+    with nullcontext() if answer else pytest.raises(click.Abort):
+        cli.main(["discard"], standalone_mode=False)
+    assert layer.session in asked[0]
+    assert "running" not in asked[0]
+    assert layer.directory.exists() is not answer
+    assert ("nothing was discarded" in capsys.readouterr().err) is not answer
 
 
 def test_a_layer_with_nothing_left_says_so(layer):

@@ -95,7 +95,9 @@ def test_set_test_and_remove(keyed: Person) -> None:
     result = keyed.outward("secret", "test", "github")
     assert result.status == 0
     assert "16 to 31 characters" in result.output
-    assert keyed.outward("secret", "rm", "github", given="n\n").status == 130
+    kept = keyed.outward("secret", "rm", "github", given="n\n")
+    assert kept.status == 130
+    assert "github is kept" in kept.errors
     assert keyed.outward("secret", "test", "github").status == 0
     assert keyed.outward("secret", "rm", "github", given="y\n").status == 0
     result = keyed.outward("secret", "test", "github")
