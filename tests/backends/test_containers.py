@@ -16,6 +16,8 @@ from tests.backends.conftest import CONTAINERS, boxes, write_policy
 from tests.system.test_end import ready, until
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.backends.conftest import Box
 
 pytestmark = pytest.mark.timeout(300)
@@ -49,7 +51,7 @@ def kill_with_helpers(process: subprocess.Popen[str]) -> None:
 
 
 @pytest.fixture
-def image(box: Box) -> str:
+def image(box: Box) -> Iterator[str]:
     """An image of a shell and little else, with a file of its own."""
     tree = box.root / "image"
     libraries = set()
@@ -66,7 +68,8 @@ def image(box: Box) -> str:
     subprocess.run(["tar", "-C", tree, "-cf", archive, "."], check=True)
     box.own(archive)
     box.engine("import", str(archive), name := f"outward-test-{uuid.uuid4().hex[:8]}:latest")
-    return name
+    yield name
+    box.engine("rmi", "--force", name)
 
 
 def place(file: Path, target: Path) -> None:
