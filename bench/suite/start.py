@@ -27,6 +27,9 @@ _DIRECTORIES: Final = 1_000
 _FILES: Final = 50
 """In each directory of the large workspace."""
 
+_MACHINE: Final = Path.home() / ".local" / "state" / "outward" / "machine"
+"""What `outward image kernel` made, if somebody has run it."""
+
 _NOBODY: Final = 61234
 _PR_SET_CHILD_SUBREAPER: Final = 36
 
@@ -98,6 +101,8 @@ def _backends(root: Path) -> dict[str, _Command]:
         run = [str(outward.PROGRAM), "run", "--quiet", "--backend", name, "--", "true"]
         command = _for_user(root / name, run, os.getuid())
         command = command._replace(environment=passed | command.environment)
+        if name == "microvm" and _MACHINE.is_dir():
+            shutil.copytree(_MACHINE, root / name / ".local" / "state" / "outward" / "machine")
         try:
             _start("", command)
         except RuntimeError as error:
