@@ -230,7 +230,7 @@ class TestLimits:
     def test_a_memory_bomb(self, box):
         line = "/usr/bin/python3 -c 'x = bytes([1]) * (300 << 20); print(\"kept\")'"
         assert box.inside(line).stdout == "kept\n"
-        write_policy(box, "sandbox: {limits: {memory: 100MiB}}\n")
+        write_policy(box, "sandbox: {limits: {memory: 100M}}\n")
         refused = box.inside(line, "--strict")
         if refused.returncode == 125:
             assert "limit on memory" in refused.stderr

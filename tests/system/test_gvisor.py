@@ -82,6 +82,16 @@ def test_only_the_workspace_and_the_home_are_written(caller):
     assert (done.stdout, done.returncode) == ("", 0)
 
 
+@pytest.mark.parametrize("directory", ["/tmp", "/var", "/var/tmp", "/run", "/dev/shm"])
+def test_what_is_in_memory_has_an_end(caller, directory):
+    policy = caller.file(caller.home / "policy.yaml", "version: 1\nsandbox: {limits: {disk: 8M}}\n")
+    line = f"for i in 1 2 3; do head -c 4194304 /dev/zero >{directory}/$i || exit 1; done"
+    assert caller.inside(line, *GVISOR).returncode == 0
+    refused = caller.inside(line, *GVISOR, "--policy", str(policy))
+    assert refused.returncode == 1
+    assert "No space left" in refused.stderr
+
+
 def test_what_was_written_to_a_file_before_stays(caller, tmp_path):
     """gVisor writes at a position of its own: a file that is given to it as it is would be overwritten."""
     log = tmp_path / "log"

@@ -31,14 +31,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from outward.backends.protocol import Place
-    from outward.core import Limits, Shortfall
-    from outward.isolation.limits import Holding
+    from outward.core import Shortfall
     from outward.isolation.operations import Operation
     from outward.isolation.runsc import Runsc
     from outward.isolation.system import Empties
 
 _PROBE_TIME: Final = 15.0
 """Seconds after which a platform does not work. A trial takes a quarter of one."""
+
+_BUNDLE: Final = 64 << 20
+"""Octets that what is ours in a bundle may take: copies of an image's small files, above all."""
 
 _KILL_TIME: Final = 5.0
 """Seconds in which runsc has to have passed a signal on."""
@@ -59,7 +61,11 @@ class GVisor:
         self._tool: Final = tool
         self._image: Final = None if place.image is None else images.find(place.image, place.state / "images")
         self._limits: Final = place.limits
-        self._holding: Final = _holding(place.limits)
+        planned = limits.plan(runsc.held(place.limits._replace(files=None)))
+        self._shortfalls: Final = planned.shortfalls
+        self._in_memory: Final = planned.in_memory
+        # Files and their sizes are for gVisor's own kernel to limit (see the bundle): its memory is one large file here.
+        self._holding: Final = planned._replace(limits=planned.limits._replace(disk=None))
         self._directory: Final = place.state / "gvisor"
 
     @property
@@ -71,7 +77,7 @@ class GVisor:
     def shortfalls(self) -> tuple[Shortfall, ...]:
         """See :class:`~outward.backends.protocol.Backend`."""
         pids = () if self._limits.pids is None else (runsc.PIDS,)
-        return (*self._holding.shortfalls, *pids)
+        return (*self._shortfalls, *pids)
 
     def probe(self) -> Capabilities:
         """See :class:`~outward.backends.protocol.Backend`."""
@@ -80,8 +86,8 @@ class GVisor:
     def system(self, empties: Empties, home: str) -> Iterable[Operation]:
         """All that the host has, or the image's programs with our own files. Where its files lie is known when it starts."""
         if self._image is not None:
-            return system.beside_image(home, in_memory=self._holding.in_memory)
-        return system.base(empties, home, in_memory=self._holding.in_memory)
+            return system.beside_image(home, in_memory=self._in_memory)
+        return system.base(empties, home, in_memory=self._in_memory)
 
     def describe(self, launch: Launch) -> Iterator[str]:
         """Its own kernel takes the system calls: our filter has nothing to filter there."""
@@ -125,12 +131,15 @@ class GVisor:
         directory = str(self._directory)
         bundle = oci.bundle(spec.launch, directory, self._tool.prefix, self._limits)
         parent = os.getpid()
+        # Directories of the agent's may lie there, too.
+        most = self._in_memory
+        size = "" if most is None else f",size={most + _BUNDLE}"
 
         def prepare() -> None:
             if spec.layer is not None:
                 spec.layer.mount()
             _enter(parent)
-            kernel.mount("tmpfs", directory, "mode=0700")
+            kernel.mount("tmpfs", directory, f"mode=0700{size}")
             bundle.write(self._directory)
 
         argv = self._tool.argv(platform, directory, f"/proc/self/fd/{built}")
@@ -231,8 +240,3 @@ def _enter(parent: int) -> None:
     kernel.unshare(kernel.CLONE_NEWUSER | kernel.CLONE_NEWNS)
     kernel.map_own_ids(uid, gid, as_root=True)
     kernel.die_with_parent(parent)
-
-
-def _holding(wanted: Limits) -> Holding:
-    """What holds gVisor's processes. Files and sizes are limits of its own kernel's processes: see the bundle."""
-    return limits.plan(runsc.held(wanted._replace(files=None)))

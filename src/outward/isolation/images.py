@@ -99,7 +99,9 @@ class Image(NamedTuple):
             if _identity(os.fstat(file.fileno())) != known[1:]:
                 raise HostError(f"{self.source} was changed while it was read", hint="Do it again.")
         root = place / _name(digest)
-        if not root.is_dir():
+        if root.is_dir():  # the file is another one, and holds the same
+            shutil.rmtree(place / _DRAFT)
+        else:
             os.sync()  # what has this name is whole, also after the power has failed
             (place / _DRAFT).rename(root)
         draft = record.with_name(f".{_RECORD}")

@@ -98,14 +98,14 @@ class _View:
     def __init__(self, operations: Iterable[Operation], directory: str) -> None:
         self._operations: Final = tuple(operations)
         self._directory: Final = directory
-        self._kept = self._fresh_with_content()
+        self._fresh_ones: Final = {each.path: each for each in self._operations if isinstance(each, Fresh)}
+        self._kept: Final = self._fresh_with_content()
         self.made: list[Made] = []
 
     def _fresh_with_content(self) -> set[str]:
         """The empty directories in which something is put later: they have to be ours, the runtime's cannot be filled."""
-        fresh = [operation.path for operation in self._operations if isinstance(operation, Fresh)]
-        put = [each.path for each in self._operations if isinstance(each, (File, Symlink, Directory))]
-        return {path for path in fresh if any(_below(other, path) for other in put)}
+        put = [each.path for each in self._operations if isinstance(each, (File, Symlink))]
+        return {path for path in self._fresh_ones if any(_below(other, path) for other in put)}
 
     def mounts(self) -> Iterator[dict[str, Any]]:
         for operation in self._operations:
@@ -125,7 +125,7 @@ class _View:
             elif isinstance(operation, Symlink):
                 self.made.append(Made(self._place(operation.path), link=operation.target))
             elif isinstance(operation, Directory):
-                self.made.append(Made(self._place(operation.path), int(operation.mode, 8)))
+                yield from self._below_another(operation)
             elif not isinstance(operation, (Seal, Layered, Absent)):  # the root is read-only; layers are mounted before
                 raise TypeError(f"no mount for {operation!r}")
 
@@ -137,6 +137,15 @@ class _View:
             return _bind(f"{self._directory}/{place}", path, writable=True)
         options = ["nosuid", "nodev", f"mode={mode}"]
         return _mount("tmpfs", path, *options, *([] if size is None else [f"size={size}"]))
+
+    def _below_another(self, operation: Directory) -> Iterator[dict[str, Any]]:
+        """In the runtime's own memory it is a mount, and may hold as much as the one that it lies in."""
+        path, mode = operation
+        above = max((fresh for fresh in self._fresh_ones if _below(path, fresh)), key=len, default=None)
+        if above is None or above in self._kept:
+            self.made.append(Made(self._place(path), int(mode, 8)))
+        else:
+            yield self._fresh(Fresh(path, mode, self._fresh_ones[above].size))
 
     def _place(self, path: str) -> str:
         """Where in the bundle ``path`` is made."""

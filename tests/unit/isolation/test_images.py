@@ -94,6 +94,15 @@ def test_another_archive_takes_its_place(store):
     assert len(roots(store)) == 1
 
 
+def test_the_same_in_another_file_is_the_same(store):
+    contents(store)
+    before = roots(store)
+    (store / "copy").write_bytes(ONE)
+    (store / "copy").replace(store / images.ARCHIVE)
+    assert contents(store) == ["one"]
+    assert roots(store) == before
+
+
 def test_what_is_used_stays(store):
     with find(BUILT, store).unpacked() as root:
         (store / images.ARCHIVE).write_bytes(OTHER)

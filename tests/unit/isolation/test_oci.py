@@ -99,14 +99,25 @@ def test_a_directory_in_memory_has_its_size_and_mode():
 
 
 def test_a_directory_in_memory_that_is_filled_is_ours():
-    made = bundle(Fresh("/var"), Directory("/var/tmp", "1777"))
+    made = bundle(Fresh("/var"), Directory("/var/tmp", "1777"), Symlink("elsewhere", "/var/link"))
     assert [(each["destination"], each["type"], each["source"]) for each in made.config["mounts"]] == [
         ("/var", "bind", "/state/gvisor/fresh/var")
     ]
     assert [(each.path, oct(each.mode)) for each in made.made if each.path.startswith("fresh")] == [
         ("fresh/var", "0o755"),
         ("fresh/var/tmp", "0o1777"),
+        ("fresh/var/link", "0o755"),
     ]
+
+
+def test_a_directory_in_one_in_memory_is_held_to_the_same_size():
+    made = bundle(Fresh("/var", size=4096), Directory("/var/tmp", "1777"))
+    assert [(each["destination"], each["type"]) for each in made.config["mounts"]] == [
+        ("/var", "tmpfs"),
+        ("/var/tmp", "tmpfs"),
+    ]
+    assert {"mode=1777", "size=4096"} <= set(made.config["mounts"][1]["options"])
+    assert [each.path for each in made.made] == ["root"]
 
 
 def test_what_a_layer_does_needs_nothing():
