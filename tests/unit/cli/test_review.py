@@ -71,11 +71,16 @@ def test_the_beginning_of_a_session_will_do_and_the_shell_completes_it(layer):
 
 
 @pytest.mark.parametrize("answer", [False, True])
-def test_discard_asks_about_a_session_that_has_ended(layer, monkeypatch, capsys, answer):
+def test_discard_asks_about_a_session_that_has_ended(layer, monkeypatch, capsys, answer: bool):
     upper(layer, "new.txt")
     asked: list[str] = []
     monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
-    monkeypatch.setattr(click, "confirm", lambda question, **_: asked.append(question) or answer)
+
+    def confirm(question: str, **_: object) -> bool:
+        asked.append(question)
+        return answer
+
+    monkeypatch.setattr(click, "confirm", confirm)
     with nullcontext() if answer else pytest.raises(click.Abort):
         cli.main(["discard"], standalone_mode=False)
     assert layer.session in asked[0]
