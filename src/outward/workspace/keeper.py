@@ -128,11 +128,13 @@ class Keeper:
         if self.process is None:
             return
         lost = os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        # Not waited for: it does nothing any more, and the kernel takes up to 20 ms to let go of its watches. What it had to say
+        # was said before the sandbox ended.
         signal.pidfd_send_signal(self.process, signal.SIGKILL)
         os.close(self.process)
-        os.waitpid(self._pid, 0)
-        with open(self._said, "rb") as file:  # noqa: PTH123 (a descriptor)
-            self.trouble = file.read().decode(errors="replace")
+        os.set_blocking(self._said, False)
+        with open(self._said, "rb", buffering=0) as file:  # noqa: PTH123 (a descriptor)
+            self.trouble = (file.read() or b"").decode(errors="replace")
         if lost is not None and lost.si_code != os.CLD_EXITED:
             self.trouble += _ENDED.format("the process that does this was killed")
 
