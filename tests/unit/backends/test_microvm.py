@@ -238,3 +238,35 @@ class TestRouting:
     def test_it_comes_with_each_start(self):
         names = {entry.path: entry.mode & 0o111 for entry in guest.files("plan")}
         assert names == {"init": 0o111, "routing": 0o111, "plan": 0}
+
+
+def first_steps(tmp_path, sleep: str) -> subprocess.CompletedProcess[str]:
+    """What the machine's first process does about its ports, with another ``sleep``; char devices stand in for them."""
+    lines = guest.INIT.partition("link() {")[1:]
+    text = "".join(lines).partition("exec 3<>")[0]
+    for name in ("sys", "late", "ports", "bin"):
+        (tmp_path / name).mkdir()
+    for device, name in (("null", "control"), ("zero", "in"), ("full", "out"), ("random", "err")):
+        (tmp_path / "late" / device).mkdir()
+        (tmp_path / "late" / device / "name").write_text(f"{name}\n")
+    for name, script in (("sleep", sleep), ("poweroff", "kill $PPID")):
+        program = tmp_path / "bin" / name
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+    text = text.replace("/sys/class/virtio-ports", f"{tmp_path}/sys").replace(" /ports", f" {tmp_path}/ports")
+    environment = {"PATH": f"{tmp_path}/bin:/usr/bin:/bin"}
+    return subprocess.run(
+        ["sh", "-c", f"cd {tmp_path}; {text}\nls ports"], env=environment, capture_output=True, text=True
+    )
+
+
+def test_a_machine_waits_for_its_ports(tmp_path):
+    """Without them the command would run, and nobody would hear of it."""
+    done = first_steps(tmp_path, "mv $(ls -d late/* | head -1) sys")
+    assert done.stdout.split() == ["control", "err", "in", "out"], done.stderr
+
+
+def test_without_its_ports_a_machine_is_switched_off(tmp_path):
+    done = first_steps(tmp_path, "true")
+    assert done.stdout == ""
+    assert done.returncode == -15

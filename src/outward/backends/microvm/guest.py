@@ -64,7 +64,18 @@ for module in {" ".join(MODULES)}; do [ -e /modules/$module.ko ] && insmod /modu
 . /plan
 failed() {{ echo "failed $1" >&3; poweroff -f; }}
 
-for port in /sys/class/virtio-ports/*; do [ -e $port/name ] && ln -s /dev/${{port##*/}} /ports/$(cat $port/name); done
+link() {{
+  for port in /sys/class/virtio-ports/*; do [ -e $port/name ] && ln -sf /dev/${{port##*/}} /ports/$(cat $port/name); done
+}}
+[ "$terminal" ] && wanted=control || wanted="control in out err"
+link
+for name in $wanted; do
+  until [ -c /ports/$name ]; do  # they come one by one, and a moment after their driver
+    [ $((tries += 1)) -le 1000 ] || poweroff -f
+    sleep 0.01
+    link
+  done
+done
 exec 3<>/ports/control
 
 mount -t 9p -o trans=virtio,version=9p2000.L,msize=512000,cache=mmap view /view || failed view
