@@ -55,9 +55,14 @@ class Session:
 
     @property
     def keeper(self) -> int:
-        """The process that hides: the last child of `outward`."""
-        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
-        return int(children[-1])
+        """The process that hides: the child of `outward` after the launcher, which may answer before it is there."""
+        process = Path(f"/proc/{self._process.pid}")
+        for _ in range(1000):
+            *before, last = (process / f"task/{self._process.pid}/children").read_text().split()
+            if any((process.parent / pid / "exe").readlink().name == "bwrap" for pid in before):
+                return int(last)
+            time.sleep(0.01)
+        raise AssertionError("nothing hides")
 
     def signal(self, number: int) -> None:
         """To `outward` itself."""
