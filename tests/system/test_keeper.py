@@ -56,11 +56,12 @@ class Session:
     @property
     def keeper(self) -> int:
         """The process that hides: the child of `outward` after the launcher, which may answer before it is there."""
-        process = Path(f"/proc/{self._process.pid}")
+        own = Path(f"/proc/{self._process.pid}/exe").resolve()
         for _ in range(1000):
-            *before, last = (process / f"task/{self._process.pid}/children").read_text().split()
-            if any((process.parent / pid / "exe").readlink().name == "bwrap" for pid in before):
-                return int(last)
+            children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
+            *before, last = [Path(f"/proc/{pid}/exe").resolve() for pid in children]
+            if last == own and any(other != own for other in before):
+                return int(children[-1])
             time.sleep(0.01)
         raise AssertionError("nothing hides")
 
