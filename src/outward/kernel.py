@@ -77,6 +77,15 @@ def identifier(process: int) -> int | None:
     return None
 
 
+def children(process: int) -> list[int]:
+    """The process ids of what the main thread of a process has started and not waited for (proc_tid_children(5)); none where it
+    has ended, or this is not ours to know."""
+    try:
+        return [*map(int, Path(f"/proc/{process}/task/{process}/children").read_text().split())]
+    except OSError:
+        return []
+
+
 def die_with_parent(parent: int) -> None:
     """Asks the kernel to kill this process when the *thread* that forked it ends (PR_SET_PDEATHSIG).
 

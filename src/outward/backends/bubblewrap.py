@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack, contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from outward import kernel
 from outward.backends.caged import Launched
 from outward.backends.memory import memory_file
 from outward.backends.protocol import Capabilities
@@ -104,7 +104,7 @@ class BubblewrapSandbox(Launched):
     @property
     def entrance(self) -> Callable[[], int | None]:
         """The sandbox's init, once it has a child: it begins with that when all is mounted."""
-        return lambda: next((init for init in _children(self._cage.pid) if _children(init)), None)
+        return lambda: next((init for init in kernel.children(self._cage.pid) if kernel.children(init)), None)
 
     def signal(self, number: int) -> bool:
         """The launcher and the sandbox's init are in other process groups."""
@@ -125,14 +125,9 @@ class BubblewrapSandbox(Launched):
         """The command's process id: the first child of the sandbox's init, once it leads a session of its own."""
         self._report.read()
         init = self._report.init
-        return next((pid for pid in _children(init)[:1] if _leads_session(pid)), None) if init is not None else None
-
-
-def _children(pid: int) -> list[int]:
-    try:
-        return list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
-    except OSError:  # it has ended
-        return []
+        if init is None:
+            return None
+        return next((pid for pid in kernel.children(init)[:1] if _leads_session(pid)), None)
 
 
 def _leads_session(pid: int) -> bool:

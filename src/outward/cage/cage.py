@@ -6,9 +6,9 @@ import os
 import signal
 import socket
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
+from outward import kernel
 from outward.cage.handing import explain, take
 from outward.cage.inside import GO, run
 from outward.cage.sockets import Sockets
@@ -80,9 +80,9 @@ class Cage:
         with suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGSTOP)
             os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
-            with suppress(FileNotFoundError, ProcessLookupError):  # it has ended, or a kernel does not tell
-                for child in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split():
-                    os.kill(int(child), signal.SIGKILL)
+            for child in kernel.children(self.pid):
+                with suppress(ProcessLookupError):
+                    os.kill(child, signal.SIGKILL)
             os.kill(self.pid, signal.SIGKILL)
 
     def close(self) -> None:

@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from outward import kernel
 from outward.backends.child import Child
 from outward.backends.containers import engine as engines
 from outward.backends.containers import layered, line
@@ -102,7 +103,7 @@ class Podman:
             self._init(name, spec.layer)
             numbers = self._engine.ask("inspect", "--format", "{{.State.Pid}} {{.State.ConmonPid}}", name)
             process, monitor = map(int, numbers.split())
-            anchor = anchored(process, lambda: name in words_of(monitor) and process in _children(monitor), stack)
+            anchor = anchored(process, lambda: name in words_of(monitor) and process in kernel.children(monitor), stack)
             sockets = enter(Path(f"/proc/{process}/ns/net"))
             stack.callback(sockets.close)
             client = stack.enter_context(
@@ -186,11 +187,4 @@ def _mixed() -> bool:
 
 def _started(process: int) -> int | None:
     """The container's first process once it is the command's: it leads a process group with the command in it."""
-    return process if _children(process) else None
-
-
-def _children(process: int) -> list[int]:
-    try:
-        return [*map(int, Path(f"/proc/{process}/task/{process}/children").read_text().split())]
-    except OSError:
-        return []
+    return process if kernel.children(process) else None
