@@ -111,7 +111,7 @@ class _View:
         for operation in self._operations:
             if isinstance(operation, Bind):
                 # The runtime's own /proc is about its own kernel: nothing of the host's belongs there.
-                if not _below(operation.target, "/proc") and not (operation.optional and _missing(operation.source)):
+                if not _below(operation.target, "/proc") and not operation.missing:
                     yield _bind(operation.source, operation.target, writable=operation.writable)
             elif isinstance(operation, Hide):
                 if not _below(operation.path, "/proc") and runsc.can_cover(operation):
@@ -152,10 +152,6 @@ class _View:
         path = posixpath.normpath(path)
         owner = max((fresh for fresh in self._kept if path == fresh or _below(path, fresh)), key=len, default=None)
         return posixpath.normpath(f"{ROOT}/{path}") if owner is None else f"{_FRESH}{path}"
-
-
-def _missing(path: str) -> bool:
-    return not os.path.lexists(path)
 
 
 def _below(path: str, directory: str) -> bool:

@@ -6,6 +6,7 @@ dry run shows exactly what would be done. ``hold`` gives the number of a descrip
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -43,6 +44,11 @@ class Bind(NamedTuple):
         access = "read-write" if self.writable else "read-only"
         origin = "" if self.source == self.target else f"  (from {self.source})"
         return f"{access:<11}{self.target}{origin}"
+
+    @property
+    def missing(self) -> bool:
+        """Whether it is one that shows nothing, since there is nothing."""
+        return self.optional and not os.path.exists(self.source)  # noqa: PTH110 (start-up)
 
 
 class Device(NamedTuple):
@@ -198,3 +204,8 @@ class Kernel(NamedTuple):
     def describe(self) -> str:
         """``new proc /proc``."""
         return f"{'new ' + self.kind:<11}{self.path}"
+
+
+def target_of(operation: Operation) -> str:
+    """Where it puts something; empty for those that put nothing anywhere."""
+    return operation.target if isinstance(operation, Bind) else getattr(operation, "path", "")

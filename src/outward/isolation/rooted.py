@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from outward.core import HostError
-from outward.isolation.operations import Bind, Directory, File, Symlink
+from outward.isolation.operations import Bind, Directory, File, Symlink, target_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -57,17 +57,12 @@ def check(image: Image, root: Path, needed: Iterable[str], operations: Iterable[
 
 def rooted(root: Path, operations: Iterable[Operation]) -> tuple[Operation, ...]:
     """What of the image at ``root`` is seen beside what ``operations`` show. Raises :class:`HostError` where we may not look."""
-    taken = {path for path in map(_target, operations) if path} | OTHERS
+    taken = {path for path in map(target_of, operations) if path} | OTHERS
     above = {parent for path in taken for parent in _parents(path)}
     try:
         return tuple(_directory(str(root), "", taken, above))
     except OSError as error:
         raise HostError(f"cannot look through the image at {root}: {error.filename}: {error.strerror}") from error
-
-
-def _target(operation: Operation) -> str:
-    """Where it puts something; nothing for those that put nothing anywhere."""
-    return operation.target if isinstance(operation, Bind) else getattr(operation, "path", "")
 
 
 def _directory(source: str, at: str, taken: set[str], above: set[str]) -> Iterator[Operation]:

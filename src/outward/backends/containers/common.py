@@ -130,4 +130,4 @@ class Builder:
 
 
 def _there(operation: Operation) -> bool:
-    return not (isinstance(operation, Bind) and operation.optional) or Path(operation.source).exists()
+    return not (isinstance(operation, Bind) and operation.missing)

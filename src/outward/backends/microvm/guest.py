@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from outward.backends.microvm import routing
 from outward.backends.microvm.cpio import file
-from outward.isolation.operations import Bind, Directory, File, Fresh, Hide, Symlink
+from outward.isolation.operations import Bind, Directory, File, Fresh, Hide, Symlink, target_of
 from outward.isolation.system import HOSTNAME, UID
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ def _mounts(operations: Iterable[Operation]) -> Iterator[str]:
             owner = f"uid={UID},gid={UID}"
             yield f"mount -t tmpfs -o nosuid,nodev,{owner},mode={operation.mode}{size} fresh {path}"
             continue
-        target = operation.target if isinstance(operation, Bind) else getattr(operation, "path", "")
+        target = target_of(operation)
         if not _lies_in(target, fresh) or _lies_in(target, shown):
             continue
         there, here = shlex.quote(f"/view{target}"), shlex.quote(f"/new{target}")
