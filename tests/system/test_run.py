@@ -8,6 +8,8 @@ import subprocess
 
 import pytest
 
+from tests.support.caller import LIMIT
+
 pytestmark = pytest.mark.needs("bubblewrap")
 
 
@@ -54,6 +56,26 @@ def test_streams_pass_through_untouched(caller):
     done = caller.inside("cat; echo problem >&2", stdin="one\ntwo")
     assert done.stdout == "one\ntwo"
     assert done.stderr.endswith("problem\n")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_stream_that_the_caller_closed_is_nothing_inside(caller, closed):
+    # Through a pipe: a shell that redirects a simple command may do so in itself, and would see that.
+    look = "for number in 0 1 2; do readlink /proc/$$/fd/$number | cat >>seen; done; echo text; echo text >&2; exit 7"
+    words = caller.argv("run", "--", "sh", "-c", look)
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$@" {closed}', "sh", *words],
+        stdin=subprocess.PIPE,
+        capture_output=True,
+        text=True,
+        cwd=caller.workspace,
+        env=caller.env(),
+        timeout=LIMIT,
+    )
+    assert done.returncode == 7, done.stderr
+    seen = (caller.workspace / "seen").read_text().splitlines()
+    for number, redirection in enumerate(("<&-", ">&-", "2>&-")):
+        assert (seen[number] == "/dev/null") == (redirection in closed.split())
 
 
 def test_arguments_are_not_interpreted(caller):

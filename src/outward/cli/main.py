@@ -13,6 +13,7 @@ from outward.cli.process import (
     EXIT_USAGE,
     collect_from_here,
     collect_later,
+    hold_standard_streams,
     is_read,
     leave,
 )
@@ -22,6 +23,7 @@ from outward.core import HostError, OutwardError
 
 def main() -> None:
     """Entry point. Exit status: 2 for usage and policy errors, 125 when the machine lacks something, else the verb's."""
+    hold_standard_streams()
     collect_later()
     try:
         status = _do(sys.argv[1:])

@@ -1,4 +1,4 @@
-"""What concerns the process as a whole: its exit statuses, and its collector of garbage."""
+"""What concerns the process as a whole: its exit statuses, its standard streams, and its collector of garbage."""
 
 from __future__ import annotations
 
@@ -12,6 +12,21 @@ from typing import Final, NoReturn
 EXIT_USAGE: Final = 2
 EXIT_SETUP: Final = 125
 EXIT_INTERRUPTED: Final = 130
+
+
+def hold_standard_streams() -> None:
+    """Opens ``/dev/null`` for each of the three that the caller closed.
+
+    What is opened next would take the free number: the journal or a pipe of the sandbox would be an agent's standard
+    output, and our messages would be written into it.
+    """
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+            os.set_inheritable(number, True)
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
 def collect_later() -> None:
