@@ -7,6 +7,7 @@ import os
 import select
 import signal
 import socket
+import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from outward.cage import PORT, Cage, Command, Sockets, plumbing, rules
+from outward.cage import PORT, Cage, Command, Sockets, handing, plumbing, rules, sweeper
 from outward.core import HostError
 from outward.gateway.fronts.original import original_destination
 
@@ -114,6 +115,44 @@ def test_leaving_kills_what_the_command_has_just_started():
         assert stream.read(1) == b"x"
         cage.close()
         assert stream.read() == b""  # not before all who could write are gone
+
+
+OWN = """
+import os, signal, sys
+from outward.cage import Cage, Command
+line = "import os, signal; os.fork(); print('x', flush=True); signal.pause()"
+cage = Cage.open(Command((os.path.realpath(sys.executable), "-c", line)))
+cage.release()
+sys.stdin.read(1)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_the_command_has_started_ends_with_its_owner_however_that_ends():
+    """The command itself does by the kernel; bubblewrap ties what it starts to itself only when the sandbox is built."""
+    program = [sys.executable, "-c", OWN]
+    with (
+        Cage.open(python("import time; time.sleep(1000)")) as other,
+        subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as owner,
+    ):
+        other.release()
+        assert owner.stdout is not None
+        assert [owner.stdout.readline() for _ in range(2)] == [b"x\n", b"x\n"]
+        rest, _ = owner.communicate(b".")  # not before all who could write are gone
+        assert rest == b""
+        assert not other.over
+
+
+def test_a_cage_that_nobody_would_sweep_is_not_made(monkeypatch):
+    def taken_later(control: socket.socket) -> Sockets:
+        sockets = handing.take(control)
+        os.wait()  # for the one that is to sweep; the other waits to be released
+        return sockets
+
+    monkeypatch.setattr(sweeper, "detach", lambda *_: os._exit(1))
+    monkeypatch.setattr("outward.cage.cage.take", taken_later)
+    with pytest.raises(HostError, match="the cage ended before it was ready"):
+        Cage.open(python("print('runs')"))
 
 
 def test_a_program_that_is_not_there_is_an_error():

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Self
 
 from outward import kernel
-from outward.cage.inside import keep_only
+from outward.forked import keep_only
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

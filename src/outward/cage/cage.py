@@ -12,6 +12,7 @@ from outward import kernel
 from outward.cage.handing import explain, take
 from outward.cage.inside import GO, run
 from outward.cage.sockets import Sockets
+from outward.cage.sweeper import Sweeper
 
 if TYPE_CHECKING:
     from outward.cage.command import Command
@@ -22,13 +23,14 @@ class Cage:
 
     ``open`` forks; the child waits until :meth:`release` and then becomes the command, with the child's process id. Call it
     from the thread that outlives the cage (the kernel ties the child to that *thread*), before any other thread exists.
-    Leaving the context kills whatever is still in there.
+    Leaving the context kills whatever is still in there, and so does the end of this process, however it comes.
     """
 
-    def __init__(self, pid: int, control: socket.socket, sockets: Sockets) -> None:
+    def __init__(self, pid: int, control: socket.socket, sweeper: Sweeper) -> None:
         self.pid: Final = pid
-        self.sockets: Final = sockets
+        self.sockets = Sockets()
         self._control: Final = control
+        self._sweeper: Final = sweeper
         self._status: int | None = None
 
     @classmethod
@@ -41,11 +43,17 @@ class Cage:
             ours.close()
             run(command, theirs, parent)
         theirs.close()
+        cage = cls(pid, ours, Sweeper())
         try:
-            return cls(pid, ours, take(ours))
+            cage.sockets = take(ours)
+            cage._sweeper.watch(pid)
+        except OSError as error:  # one of the two was killed
+            cage.close()
+            raise explain(b"") from error
         except BaseException:
-            cls(pid, ours, Sockets()).close()
+            cage.close()
             raise
+        return cage
 
     def release(self) -> None:
         """Lets the command start. Returns when it has; raises :class:`HostError` where it could not be started."""
@@ -91,6 +99,7 @@ class Cage:
         self.sockets.close()
         self.kill()
         self.wait()
+        self._sweeper.close()
 
     def __enter__(self) -> Self:
         return self

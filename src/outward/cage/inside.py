@@ -5,20 +5,18 @@ Nothing here returns to the caller's code: the process either becomes the comman
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
-import signal
 import termios
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from outward import kernel
 from outward.cage.handing import Progress, hand_out, report
 from outward.cage.plumbing import plumb
+from outward.forked import keep_only
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Sequence
 
     from outward.cage.command import Command
 
@@ -55,17 +53,3 @@ def _become(command: Command) -> NoReturn:
     if command.terminal:
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     os.execve(command.argv[0], command.argv, {})  # noqa: S606 (no shell is the point)
-
-
-def keep_only(stdio: tuple[int, int, int], inherit: Sequence[int]) -> None:
-    """Readies a forked child for a program: ``stdio`` become its 0, 1 and 2, ``inherit`` stay open, nothing else does, and
-    signals mean what they mean by default."""
-    for number, descriptor in enumerate(stdio):
-        os.dup2(descriptor, number, inheritable=True)
-    # What our caller left open is not for the sandbox: a shell's `9<file` would be readable there.
-    for descriptor in map(int, os.listdir("/proc/self/fd")):  # noqa: PTH208 (their numbers are all that is wanted)
-        with contextlib.suppress(OSError):  # the directory's own descriptor is closed by now
-            os.set_inheritable(descriptor, descriptor < len(stdio) or descriptor in inherit)
-    for number in (signal.SIGPIPE, signal.SIGXFSZ):
-        signal.signal(number, signal.SIG_DFL)  # Python ignores them, and ignoring is inherited
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())

@@ -14,14 +14,13 @@ import fcntl
 import json
 import os
 import select
-import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, Protocol, Self
 
 from outward import kernel
 from outward.core import HostError
+from outward.forked import detach
 from outward.workspace.aside import new_fixed, set_aside
-from outward.workspace.forked import close_all_but
 from outward.workspace.patterns import Globs
 from outward.workspace.tree import Tree, is_directory, is_file
 
@@ -131,9 +130,7 @@ class Guard:
     def _keep(self, orders: int, answer: int) -> NoReturn:
         """In the child: waits for the end, and puts things right."""
         try:
-            os.setsid()
-            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-            close_all_but(orders, answer, self._record)
+            detach(orders, answer, self._record)
             watched = b""
             while chunk := os.read(orders, 64):
                 watched += chunk

@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, Protocol, Self
 
 from outward import kernel
+from outward.forked import detach
 from outward.workspace.appeared import Appeared
-from outward.workspace.forked import close_all_but
 from outward.workspace.inside import Inside
 from outward.workspace.notices import Notices
 from outward.workspace.scan import OPAQUE, Scanner
@@ -146,9 +146,7 @@ def _keep(
     reason = "the process that does this has failed"
     try:
         kernel.die_with_parent(parent)
-        os.setsid()
-        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-        close_all_but(sandbox, say)
+        detach(sandbox, say)
         waits = chain(_PATIENCE, repeat(_PATIENCE[-1]))
         while not _readable(sandbox, next(waits)):
             if (pid := entrance()) is not None:

@@ -13,7 +13,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from outward.cage.inside import keep_only
+from outward.forked import close_all_but
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -66,11 +66,8 @@ def reaping(engine: Engine, names: Sequence[str]) -> Iterator[Reaper]:
 def _reap(engine: Engine, names: Sequence[str], pipe: int) -> NoReturn:
     try:
         os.setsid()
-        nothing = os.open("/dev/null", os.O_RDWR)
-        keep_only((nothing, nothing, nothing), (pipe,))
-        highest = max(pipe, *map(int, os.listdir("/proc/self/fd")))  # noqa: PTH208
-        os.closerange(3, pipe)
-        os.closerange(pipe + 1, highest + 1)
+        close_all_but(pipe)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
         for number in _ENDING:  # a terminal or a service manager signals everybody
             signal.signal(number, signal.SIG_IGN)
         os.chdir("/")
