@@ -86,6 +86,13 @@ def parse_file_name(name: str) -> tuple[str, int] | None:
     return (match[1], int(match[2] or 0)) if match else None
 
 
+def segments(directory: Path, session: str) -> list[Segment]:
+    """The files of one session in ``directory``, in the order in which they were written."""
+    names = (name for name in os.listdir(directory) if name.startswith(session))  # noqa: PTH208 (there are thousands)
+    parsed = ((parse_file_name(name), name) for name in names)
+    return sorted(Segment(of[1], directory / name) for of, name in parsed if of is not None and of[0] == session)
+
+
 def sessions(directory: Path) -> dict[str, list[Segment]]:
     """The files of each session in ``directory``, in the order in which they were written."""
     found: dict[str, list[Segment]] = {}

@@ -6,7 +6,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from outward.audit.format import GENESIS, file_name, sessions, unseal
+from outward.audit.format import GENESIS, file_name, segments, unseal
 from outward.audit.locking import take
 from outward.core import HostError
 
@@ -39,7 +39,7 @@ class Last(NamedTuple):
 
 def resume(directory: Path, session: str) -> Position:
     """Opens the newest file of ``session``, made if there is none. Raises :class:`HostError` and ``OSError``."""
-    numbers = [segment.number for segment in sessions(directory).get(session, [])] or [0]
+    numbers = [segment.number for segment in segments(directory, session)] or [0]
     descriptor = take(directory / file_name(session, numbers[-1]))
     try:
         last = _last_record(descriptor)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from outward.audit.format import sessions
@@ -26,6 +28,8 @@ def superfluous(directory: Path, session: str, number: int, room: int) -> Iterat
     Finished sessions go first, the longest untouched first, and whole: half a chain proves little. If that is not enough,
     the oldest files of ``session`` itself go, but never file ``number``, which is being written.
     """
+    if _taken(directory) <= room:
+        return
     every = sessions(directory)
     own = every.pop(session, [])
     sizes = {segment.path: _status(segment.path) for segments in [own, *every.values()] for segment in segments}
@@ -41,6 +45,16 @@ def superfluous(directory: Path, session: str, number: int, room: int) -> Iterat
             return
         yield Doomed(segment.path, str(last_record(segment.path).seq))
         excess -= sizes[segment.path][0]
+
+
+def _taken(directory: Path) -> int:
+    """What all files take: asked at every start, of thousands of files perhaps, before anything is asked of one."""
+    octets = 0
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            with suppress(FileNotFoundError):  # another session makes room at the same time
+                octets += entry.stat(follow_symlinks=False).st_size
+    return octets
 
 
 def _status(path: Path) -> tuple[int, int]:

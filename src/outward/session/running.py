@@ -104,7 +104,7 @@ def run(options: Options, note: Callable[[str], None]) -> Outcome:
             note(_FEW_PORTS)
 
         # A terminal has to be served, whatever the command does.
-        if load_gateway(sandbox) or terminal is not None:
+        if terminal is not None or load_gateway(sandbox):
             from outward.audit.telling import Telling  # here: see load_gateway
             from outward.session.serving import serve
 

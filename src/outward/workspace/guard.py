@@ -107,8 +107,7 @@ class Guard:
             return
         os.close(self._orders)
         with open(self._answer, "rb") as file:  # noqa: PTH123 (a descriptor)
-            answer = file.read()
-        os.waitpid(self._pid, 0)
+            answer = file.read()  # to its end, which comes when all is done; the process itself takes a moment longer
         try:
             self.aside = json.loads(answer)
         except ValueError:  # it was killed, so its look is ours to take; the next session takes away what stands in
