@@ -195,6 +195,43 @@ def test_what_it_changed_is_reviewed_and_taken_over(desk, model):
     assert not (caller.workspace / "out").is_symlink()
 
 
+@pytest.mark.needs("git")
+@pytest.mark.parametrize("desk", ["self", "unprivileged"], indirect=True)
+def test_what_it_changed_is_thrown_away(desk, model):
+    """As if it had never been: the same files with the same content and times, and nothing to review."""
+    caller = desk.caller
+    caller.file(caller.workspace / "app.py", "print('one')\n", 0o644)
+    git(caller, "init", "--quiet")
+    git(caller, "add", "app.py")
+    git(caller, "commit", "--quiet", "-m", "one")
+    policy(desk)
+    before = state_of(caller.workspace)
+    model.tool = (
+        "sed -i s/one/two/ app.py; git -c user.name=a -c user.email=a@b commit -qam two; ln -s /etc out; touch new"
+    )
+    words = ("claude", "-p", "hi", "--dangerously-skip-permissions")
+    done = caller.outward("run", "--mode", "review", "--policy", str(desk.policy), "--", *words)
+    assert (done.stdout.strip(), done.returncode) == (model.text, 0), done.stderr
+    assert "+print('two')" in caller.outward("review").stdout
+
+    assert caller.outward("discard").returncode == 0
+    assert state_of(caller.workspace) == before
+    assert caller.outward("review").returncode != 0
+    assert not list((caller.state / "layers").iterdir())
+
+
+def state_of(directory: Path) -> dict[str, tuple[int, int, bytes]]:
+    """Mode, time and content of everything below."""
+    return {
+        str(path.relative_to(directory)): (
+            (status := path.lstat()).st_mode,
+            status.st_mtime_ns,
+            path.read_bytes() if path.is_file() else b"",
+        )
+        for path in sorted(directory.rglob("*"))
+    }
+
+
 def git(caller: Caller, *words: str) -> str:
     """Git of the caller's own, outside."""
     user = [] if caller.uid is None else ["setpriv", f"--reuid={caller.uid}", f"--regid={caller.uid}", "--clear-groups"]

@@ -65,6 +65,9 @@ class TestQemu:
         assert "virtconsole" in words(terminal=True)
         assert "name=out" not in words(terminal=True)
 
+    def test_the_port_that_the_machine_waits_for_comes_after_its_console(self):
+        assert words(terminal=True).index("virtconsole") < words(terminal=True).index("name=control")
+
 
 class TestPlan:
     def plan(self, *operations: object, limits: Limits = NO_LIMITS, **changes: object) -> str:

@@ -55,8 +55,9 @@ def argv(path: str, machine: Machine, descriptors: Descriptors, *, terminal: boo
         *("-device", "virtio-9p-device,fsdev=view,mount_tag=view"),
         *("-netdev", "user,id=cage,ipv4=on,ipv6=on", "-device", "virtio-net-device,netdev=cage"),
         *("-device", "virtio-serial-device"),
-        *("-chardev", f"socket,id=control,fd={control}", "-device", "virtserialport,chardev=control,name=control"),
         *(_terminal() if terminal else _streams(out, err)),
+        # The last, for ports come in this order: the machine waits for this one's name, and opens its console then.
+        *("-chardev", f"socket,id=control,fd={control}", "-device", "virtserialport,chardev=control,name=control"),
         *("-sandbox", _CONFINED),
     )
 
