@@ -144,14 +144,20 @@ def test_what_the_command_has_started_ends_with_its_owner_however_that_ends():
 
 
 def test_a_cage_that_nobody_would_sweep_is_not_made(monkeypatch):
-    def taken_later(control: socket.socket) -> Sockets:
-        sockets = handing.take(control)
-        os.wait()  # for the one that is to sweep; the other waits to be released
-        return sockets
+    reader, writer = os.pipe()
 
-    monkeypatch.setattr(sweeper, "detach", lambda *_: os._exit(1))
-    monkeypatch.setattr("outward.cage.cage.take", taken_later)
-    with pytest.raises(HostError, match="the cage ended before it was ready"):
+    def end(owner: int) -> None:
+        os.close(owner)
+        os.write(writer, b"x")
+        os._exit(1)
+
+    def take_later(control: socket.socket) -> Sockets:
+        assert os.read(reader, 1) == b"x"
+        return handing.take(control)
+
+    monkeypatch.setattr(sweeper, "detach", end)
+    monkeypatch.setattr("outward.cage.cage.take", take_later)
+    with os.fdopen(reader), os.fdopen(writer), pytest.raises(HostError, match="the cage ended before it was ready"):
         Cage.open(python("print('runs')"))
 
 

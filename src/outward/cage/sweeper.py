@@ -29,8 +29,12 @@ class Sweeper:
 
     def __init__(self) -> None:
         self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        if os.fork() == 0:
-            _wait(theirs)
+        pid = os.fork()
+        if pid == 0:
+            if os.fork() == 0:
+                _wait(theirs)
+            os._exit(0)  # what sweeps is nobody's child: it ends after its owner, who does not wait for it
+        os.waitpid(pid, 0)
         theirs.close()
 
     def watch(self, process: int) -> None:
