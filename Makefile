@@ -37,6 +37,7 @@ clients: .clients/.ready  ## the real clients that the system tests drive
 
 test: check clients  ## all of the above, and every test that this machine can run
 	scripts/system-packages iproute2 nftables dbus gnome-keyring libsecret-tools libseccomp2 socat
+	$(BIN)/python -m compileall -q src  # the environment may forbid to keep what is compiled, and starts are what is waited for
 	$(BIN)/pytest -n 3 --dist worksteal  # on two processors: a third of them waits for something
 
 test-backends: setup clients  ## what holds in every backend: needs root, and installs docker and podman
