@@ -3,8 +3,8 @@
 What is matched is what is sent: the gateway decides about these forms and re-serialises them, so that no server sees
 anything that the policy did not. Whatever can be read in two ways is a :class:`ClientError`, never a match.
 
-Sources: RFC 3986 (URI), RFC 9110 §7.1 (target resource), RFC 5891 and UTS 46 (IDNA), WHATWG URL §3.5 (hosts that end in a
-number are IPv4 addresses to resolvers).
+Sources: RFC 3986 (URI), RFC 9110 §7.1 (target resource), RFC 5891 and UTS 46 (IDNA), RFC 5952 (IPv6), WHATWG URL §3.5 (hosts
+that end in a number are IPv4 addresses to resolvers).
 """
 
 from __future__ import annotations
@@ -61,7 +61,8 @@ def _ipv6(host: str) -> str:
         raise ClientError(f"{host!r} is not a host name") from None
     if address.scope_id is not None:
         raise ClientError(f"{host!r} names an interface; zone identifiers are not accepted")
-    return str(address)
+    # RFC 5952 §5, which Python's own form follows from 3.13 on.
+    return str(address) if (mapped := address.ipv4_mapped) is None else f"::ffff:{mapped}"
 
 
 def _to_a_labels(name: str) -> str:
