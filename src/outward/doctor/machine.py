@@ -1,13 +1,15 @@
-"""What the kernel offers, read without trying anything but an empty cage."""
+"""What the kernel offers: read, or tried in an empty cage."""
 
 from __future__ import annotations
 
 import fcntl
 import os
 import platform
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from outward import kernel
 from outward.cage import MODULES, PLAIN_PORTS, Cage, Command, obstacles
 from outward.core import HostError
 from outward.doctor.finding import Finding
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 
 _KVM: Final = Path("/dev/kvm")
 _KVM_GET_API_VERSION: Final = 0xAE00
+_NO_OVERLAY: Final = (
+    "Review mode needs it, in a user namespace: Linux 5.11 or newer, and its module (sudo modprobe overlay)."
+)
 _LIMITS: Final = frozenset({"memory", "cpus", "pids"})
 
 
@@ -73,9 +78,23 @@ def _groups(place: Place) -> Finding:
 
 
 def _overlay() -> Finding:
-    if "\toverlay\n" in Path("/proc/filesystems").read_text():
-        return Finding("overlay file system", True, "there, for review mode")
-    return Finding("overlay file system", False, "the kernel has not loaded it", "sudo modprobe overlay")
+    """Mounted, not looked for: the kernel loads the module with the first mount, also for a user."""
+    name = "overlay file system"
+    with tempfile.TemporaryDirectory(prefix="outward-doctor-") as directory:
+
+        def lay_over() -> None:
+            os.chdir(directory)
+            for lower in ("one", "other"):
+                Path(lower).mkdir()
+            kernel.new_mount_namespace()
+            kernel.mount("overlay", ".", "lowerdir=one:other,userxattr")
+
+        try:
+            with Cage.open(Command(("/bin/true",), prepare=lay_over)) as cage:
+                cage.release()
+        except HostError as error:
+            return Finding(name, False, error.message, _NO_OVERLAY)
+    return Finding(name, True, "works, for review mode")
 
 
 def _virtualization() -> Finding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
+from outward import kernel
 from outward.cli import doctor as cli
 from outward.doctor import Trials, machine, try_backends, try_clients
 from outward.doctor.clients import CLIENTS, Client
@@ -163,6 +165,10 @@ def _connected(port: int) -> Any:
     return socket.create_connection(("127.0.0.1", port))
 
 
+def _no_such_file_system(*_: str) -> None:
+    raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
+
+
 class TestMachine:
     def test_every_finding_that_is_not_good_has_a_way_out(self):
         for finding in machine.look_at_machine():
@@ -183,6 +189,15 @@ class TestMachine:
         monkeypatch.setattr("outward.cage.rules.load", lambda *_, **__: False)
         finding = machine._packet_filter()
         assert (finding.good, "22, 80, 443 alone" in finding.found) == (False, True)
+
+    @pytest.mark.needs("bubblewrap")
+    def test_an_overlay_is_tried_whatever_is_loaded_before(self, monkeypatch):
+        """The module of a distribution's kernel is not there before the first mount, and no remedy is needed."""
+        assert machine._overlay() == ("overlay file system", True, "works, for review mode", "")
+        monkeypatch.setattr(kernel, "mount", _no_such_file_system)
+        finding = machine._overlay()
+        assert (finding.good, "No such device" in finding.found) == (False, True)
+        assert "modprobe overlay" in finding.remedy
 
     def test_control_groups_that_hold_nothing(self):
         finding = machine._groups(Nowhere("none are mounted", "Mount them."))

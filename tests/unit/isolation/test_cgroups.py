@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from outward.core import HostError, Limits
-from outward.isolation.cgroups import place, systemd, version1, version2
+from outward.isolation.cgroups import Nowhere, place, systemd, version1, version2
 from outward.isolation.cgroups.groups import group, own_name, sweep
 from outward.isolation.cgroups.mounts import Mount, Mounts
 
@@ -170,13 +170,14 @@ class TestSystemd:
         client.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >{tmp_path}/asked\necho "Access denied" >&2\nexit 1\n')
         client.chmod(0o755)
         monkeypatch.setattr(systemd, "_CLIENTS", (str(client),))
-        (tmp_path / "running").mkdir()
+        for name in ("systemd/system", "dbus/system_bus_socket"):
+            (tmp_path / "run" / name).mkdir(parents=True)
         directory(tmp_path / "top", controllers="cpu memory pids io")
         return tmp_path
 
     def test_root_asks_the_systems(self, machine):
-        found = systemd.find(machine / "top", running=machine / "running", user=0)
-        assert found is not None
+        found = systemd.find(machine / "top", run=machine / "run", user=0)
+        assert isinstance(found, systemd.Systemd)
         assert found.holds == {"memory", "cpus", "pids"}
         with pytest.raises(HostError, match="Access denied"), found.group(ALL) as take:
             take(4711)
@@ -197,7 +198,7 @@ class TestSystemd:
         (machine / "busctl").write_text(
             f'#!/bin/sh\necho "$@" >>{machine}/asked\necho "unknown property" >&2\nexit 1\n'
         )
-        found = systemd.find(machine / "top", running=machine / "running", user=0)
+        found = systemd.find(machine / "top", run=machine / "run", user=0)
         assert found is not None
         with pytest.raises(HostError, match="unknown property"), found.group(ALL) as take:
             take(4711)
@@ -224,7 +225,7 @@ class TestSystemd:
                 for name, text in zip(("memory.max", "pids.max", "cpu.max"), texts, strict=True):
                     (machine / name).write_text(text)
                 monkeypatch.setattr(systemd, "PATIENCE", 30.0 if works else 0.3)
-                found = systemd.find(top, running=machine / "running", user=0)
+                found = systemd.find(top, run=machine / "run", user=0)
                 assert found is not None
                 with nullcontext() if works else pytest.raises(HostError, match="no scope"), found.group(ALL) as take:
                     take(process.pid)
@@ -233,11 +234,53 @@ class TestSystemd:
             process.wait()
             Path(mount.point, scope).rmdir()
 
-    def test_a_machine_without_systemd_has_none(self, machine):
-        assert systemd.find(machine / "top", running=machine / "nothing", user=0) is None
+    @pytest.fixture
+    def user(self, machine):
+        """The part of a user's manager, as Debian 12 delegates it, and where its D-Bus is."""
+        directory(machine / "top/user.slice/user-1000.slice/user@1000.service", controllers="cpu memory pids")
+        bus = machine / "run/user/1000/bus"
+        bus.parent.mkdir(parents=True)
+        bus.touch()
+        return bus
 
-    def test_a_user_without_a_manager_has_none(self, machine):
-        assert systemd.find(machine / "top", running=machine / "running", user=4000000) is None
+    @pytest.mark.usefixtures("user")
+    def test_a_user_asks_the_users(self, machine):
+        found = systemd.find(machine / "top", run=machine / "run", user=1000)
+        assert isinstance(found, systemd.Systemd)
+        assert found.holds == {"memory", "cpus", "pids"}
+
+    def test_a_machine_without_systemd_has_none(self, machine):
+        assert systemd.find(machine / "top", run=machine / "nothing", user=0) is None
+
+    @pytest.mark.usefixtures("user")
+    def test_nor_has_one_whose_controllers_are_of_version_1(self, machine):
+        (machine / "top/cgroup.controllers").write_text("hugetlb\n")
+        assert systemd.find(machine / "top", run=machine / "run", user=1000) is None
+
+    @pytest.mark.usefixtures("user")
+    def test_a_user_who_has_not_logged_in_is_told_so(self, machine):
+        found = systemd.find(machine / "top", run=machine / "run", user=1001)
+        assert isinstance(found, Nowhere)
+        assert "enable-linger" in found.remedy
+
+    def test_without_a_bus_nobody_can_be_asked(self, machine, user):
+        user.unlink()
+        (machine / "run/dbus/system_bus_socket").rmdir()
+        for number, package in ((1000, "dbus-user-session"), (0, "`dbus`")):
+            found = systemd.find(machine / "top", run=machine / "run", user=number)
+            assert isinstance(found, Nowhere)
+            assert package in found.remedy
+
+    def test_why_it_cannot_be_asked_is_said_where_nothing_else_does(self, machine, monkeypatch):
+        """What ``su`` gives somebody who has not logged in: a session of somebody else's, which is not delegated."""
+        top = machine / "top"
+        own = directory(top / "user.slice/user-0.slice/session-16.scope", processes="12\n")
+        monkeypatch.setattr(systemd, "find", lambda _: systemd._NO_MANAGER)
+        monkeypatch.setattr(version2, "find", lambda _: version2.Version2(None))
+        assert place.survey(Mounts(Mount(str(top), str(own)), {})).reason == systemd._NO_MANAGER.reason
+        holds = version2.Version2(own, frozenset({"pids"}))
+        monkeypatch.setattr(version2, "find", lambda _: holds)
+        assert place.survey(Mounts(Mount(str(top), str(own)), {})) == holds
 
 
 def test_the_place_that_holds_most_is_taken(tmp_path):

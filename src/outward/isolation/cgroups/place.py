@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from outward.isolation.cgroups import systemd, version1, version2
 from outward.isolation.cgroups.mounts import Mounts
+from outward.isolation.cgroups.nowhere import Nowhere
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
     from outward.core import Limits
@@ -40,23 +40,6 @@ class Place(Protocol):
 
     def describe(self) -> str:
         """For people."""
-
-
-class Nowhere(NamedTuple):
-    """No group can be made."""
-
-    reason: str
-    remedy: str
-    holds: frozenset[str] = frozenset()
-
-    @contextmanager
-    def group(self, _limits: Limits) -> Iterator[Callable[[int], None]]:
-        """There is nothing to put a process into, and whoever asks was told."""
-        yield lambda _pid: None
-
-    def describe(self) -> str:
-        """``none``, and why."""
-        return f"none: {self.reason}"
 
 
 def survey(mounts: Mounts | None = None) -> Place:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from outward.core import HostError
 from outward.isolation.cgroups.groups import own_name
+from outward.isolation.cgroups.nowhere import Nowhere
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,6 +39,16 @@ _OPTIONAL: Final = (("OOMPolicy", "s", "continue"),)
 
 _FILES: Final = {"memory": "memory.max", "cpus": "cpu.max", "pids": "pids.max"}
 _HINT: Final = "Look at `systemctl --user status`; without `sandbox.limits` in the policy no scope is needed."
+
+_NO_MANAGER: Final = Nowhere(
+    "systemd runs no manager for this user",
+    "Log in (su, sudo and cron are no log-in), or have it always: sudo loginctl enable-linger USER.",
+)
+_NO_BUS_OF_USER: Final = Nowhere(
+    "this user's systemd cannot be asked, for want of a D-Bus",
+    "Install the user's D-Bus (package `dbus-user-session`), and log in again.",
+)
+_NO_BUS: Final = Nowhere("systemd cannot be asked, for want of a D-Bus", "Install D-Bus (package `dbus`).")
 
 
 class Systemd(NamedTuple):
@@ -107,21 +118,31 @@ class Systemd(NamedTuple):
             time.sleep(_PAUSE)
 
 
-def find(top: Path, *, running: Path = Path("/run/systemd/system"), user: int | None = None) -> Systemd | None:
-    """The manager that would make a scope for us; nothing where there is none."""
+def find(top: Path, *, run: Path = Path("/run"), user: int | None = None) -> Systemd | Nowhere | None:
+    """The manager that would make a scope for us, or why it cannot be asked; nothing on a machine that is not systemd's.
+
+    ``top`` is the mounted hierarchy of version 2, ``run`` the directory in which managers have their sockets.
+    """
     user = os.geteuid() if user is None else user
     client = next((path for path in _CLIENTS if os.access(path, os.X_OK)), None)
-    if client is None or not running.is_dir():
+    # Where version 1 has them, no scope has any.
+    if client is None or not (run / "systemd/system").is_dir() or not _controllers(top) & {*_CONTROLLERS.values()}:
         return None
     # Root's scopes lie in system.slice; a user's in the part that is delegated to the user's manager.
     part = top / f"user.slice/user-{user}.slice/user@{user}.service" if user else top
-    if user and not Path(f"/run/user/{user}/bus").exists():
-        return None
+    if not part.is_dir():
+        return _NO_MANAGER
+    if not (run / (f"user/{user}/bus" if user else "dbus/system_bus_socket")).exists():
+        return _NO_BUS_OF_USER if user else _NO_BUS
+    delegated = _controllers(part)
+    return Systemd(client, top, frozenset(limit for limit, name in _CONTROLLERS.items() if name in delegated), user)
+
+
+def _controllers(group: Path) -> set[str]:
     try:
-        controllers = {*(part / "cgroup.controllers").read_text().split()}
+        return {*(group / "cgroup.controllers").read_text().split()}
     except OSError:
-        return None
-    return Systemd(client, top, frozenset(limit for limit, name in _CONTROLLERS.items() if name in controllers), user)
+        return set()
 
 
 def _request(name: str, pid: int, limits: Limits, optional: tuple[tuple[str, ...], ...]) -> list[str]:

@@ -38,10 +38,7 @@ class Version2(NamedTuple):
     @property
     def remedy(self) -> str:
         """What would help."""
-        return (
-            "Start from a session of systemd (by logging in, not by su or cron); in a container, mount control groups "
-            "writable; or run as root."
-        )
+        return "In a container, mount control groups writable; elsewhere, run as root."
 
     def group(self, limits: Limits) -> AbstractContextManager[Callable[[int], None]]:
         """See :class:`~outward.isolation.cgroups.place.Place`."""
