@@ -363,6 +363,24 @@ def test_a_client_that_does_not_trust_us_is_in_the_journal(gateway: Serve, ca_fi
     assert "did not complete TLS" in record["error"]
 
 
+@pytest.mark.parametrize("alpn", [(), ("h2",)])
+def test_so_is_one_that_looks_at_our_certificate_after_tls(gateway: Serve, alpn: tuple[str, ...]) -> None:
+    """As newer versions of curl do. One that asks something has the records of what it asked, and no other."""
+    with gateway.dial() as client:
+        assert client.connect("api.test:443").status == 200
+        client.start_tls(gateway.ca, "api.test")
+        assert client.request("GET", "/v1/models", "api.test").status == 200
+    asked = len(gateway.journal())
+    with gateway.dial() as client:
+        assert client.connect("api.test:443").status == 200
+        client.start_tls(gateway.ca, "api.test", alpn)
+    _until(lambda: len(gateway.journal()) > asked)
+    *before, record = gateway.journal()
+    assert {each["kind"] for each in before} == {"http"}
+    assert (record["kind"], record["host"], record["verdict"]) == ("connect", "api.test", "allow")
+    assert "closed after TLS without a request" in record["error"]
+
+
 def test_http_inside_a_tunnel_for_https_is_refused(gateway: Serve) -> None:
     with gateway.dial() as client:
         assert client.connect("api.test:443").status == 200

@@ -173,7 +173,7 @@ def test_names_of_files_cannot_steer_the_terminal(caller):
 @pytest.mark.needs("curl")
 def test_the_summary_names_what_was_refused_and_the_journal_has_it(caller):
     done = caller.outward("run", "--", "curl", "-sS", "https://refused.example/secret")
-    assert done.returncode == 56
+    assert done.returncode in {7, 56}  # of a refused CONNECT: "could not connect" to newer versions
     assert "refused CONNECT refused.example: host_not_allowed" in done.stderr
     assert "outward policy allow 'GET,HEAD refused.example/**'" in done.stderr
     session = done.stderr.rsplit("--session ", 1)[1].strip()

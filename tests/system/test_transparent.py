@@ -211,7 +211,7 @@ def test_without_trust_there_is_no_answer_and_a_record(site: Site) -> None:
     assert done.returncode == 60
     record = site.ended()
     assert (record["host"], record["verdict"], record["code"]) == ("evil.test", "deny", "host_not_allowed")
-    assert "did not complete TLS" in record["error"]
+    assert re.search("did not complete TLS|closed after TLS", record["error"])  # which one depends on curl's age
 
 
 def test_the_rules_of_the_documents_capture(

@@ -16,6 +16,8 @@ from outward.gateway.turn import MAX_KEPT
 from outward.gateway.upstream import bounded
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from outward.credentials.scrub import Scrubber
     from outward.gateway.gateway import Gateway
     from outward.gateway.http1 import Body
@@ -39,11 +41,13 @@ class ClientConnection(asyncio.Protocol):
     """Reads requests and makes an :class:`Exchange` of each; pipelined ones wait their turn (RFC 9112 §9.3.2).
 
     To the exchange it is the :class:`~outward.gateway.streams.ClientStream`.
+
+    ``unused`` is called when a client goes that has asked nothing.
     """
 
     http2: Final = False
 
-    def __init__(self, gateway: Gateway, route: Route, agent: str) -> None:
+    def __init__(self, gateway: Gateway, route: Route, agent: str, unused: Callable[[], None] | None = None) -> None:
         self.gateway: Final = gateway
         self.route: Final = route
         self.agent: Final = agent
@@ -57,6 +61,7 @@ class ClientConnection(asyncio.Protocol):
         self._head: RequestHead
         self._reader: Body
         self._answer: Answer | None = None
+        self._unused = unused  # until something comes
         self._tunnel = False
         self._closes = False  # after this exchange
         self._discarded = -1  # octets of an unwanted body so far; -1 while none is being discarded
@@ -107,6 +112,8 @@ class ClientConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The client has gone."""
         self.take_up()
+        if self._unused is not None and not self._closing:
+            self._unused()
         self._closing = True
         self.gateway.left(self)
         exchange, self._exchange = self._exchange, None
@@ -245,6 +252,7 @@ class ClientConnection(asyncio.Protocol):
             if self._discarded >= 0:
                 self._read_body(data)
             elif not self._closing:
+                self._unused = None
                 self._buffer = self._buffer + data if self._buffer else data
                 self._pump()
         elif self._tunnel:

@@ -24,7 +24,7 @@ from outward.gateway.turn import MAX_KEPT
 from outward.gateway.upstream import bounded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from h2.events import Event
 
@@ -62,10 +62,11 @@ class _H2(H2Connection):
 class Http2Connection(asyncio.Protocol):
     """Makes an :class:`Http2Stream` of each request.
 
-    What one stream does wrong ends that stream; what breaks the connection's common state ends all (GOAWAY).
+    What one stream does wrong ends that stream; what breaks the connection's common state ends all (GOAWAY). ``unused`` is called
+    when a client goes that has begun none.
     """
 
-    def __init__(self, gateway: Gateway, route: Route, agent: str) -> None:
+    def __init__(self, gateway: Gateway, route: Route, agent: str, unused: Callable[[], None] | None = None) -> None:
         self.gateway: Final = gateway
         self.route: Final = route
         self.agent: Final = agent
@@ -74,6 +75,7 @@ class Http2Connection(asyncio.Protocol):
         self.allowance: Final = Allowance(now)
         self.h2: Final = _h2()
         self._reader: Final = FrameReader(self.allowance, preface=PREFACE)
+        self._unused: Final = unused
         self._streams: dict[int, Http2Stream] = {}
         self._waiting: dict[int, Http2Stream] = {}  # for a window or the socket, in turn
         self._settled: list[Http2Stream] = []
@@ -149,6 +151,8 @@ class Http2Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The client has gone, and all of its requests with it."""
         self.take_up()
+        if self._unused is not None and not self._highest and not self._closing:
+            self._unused()
         self._closing = True
         self.gateway.left(self)
         self._lose_streams()
