@@ -349,6 +349,7 @@ MISTAKES = {
     "mode": ("version: 1\nworkspace: {mode: rw}", 2, 19, "workspace.mode", "", "'rw'", "write | read | review"),
     "size": ("version: 1\nsandbox: {limits: {memory: 4}}", 2, 28, "sandbox.limits.memory", "text", "4", "4G"),
     "no processors": ("version: 1\nsandbox: {limits: {cpus: 0}}", 2, 26, "sandbox.limits.cpus", "", "0", "number"),
+    "too few files": ("version: 1\nsandbox: {limits: {files: 9}}", 2, 27, "sandbox.limits.files", "1048576", "9", "to 1048576"),
     "number as a value": ("version: 1\nsandbox: {env: {set: {A: 1}}}", 2, 26, "sandbox.env.set.A", "text", "1", "quotes"),
     "name of a variable": ("version: 1\nsandbox: {env: {set: {B C: x}}}", 2, 23, "sandbox.env.set.B C", "", "'B C'", "variable"),
 }  # fmt: skip

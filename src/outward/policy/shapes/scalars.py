@@ -110,8 +110,8 @@ class Number(NamedTuple):
     def accepted(self) -> str:
         """The bounds."""
         if self.least == self.most:
-            return f"{self.least:g}"
-        return f"a {'number' if self.fraction else 'whole number'} from {self.least:g} to {self.most:g}"
+            return f"{self.least:.15g}"
+        return f"a {'number' if self.fraction else 'whole number'} from {self.least:.15g} to {self.most:.15g}"
 
     def read(self, node: Node, path: str, reading: Reading) -> Value | None:
         """The number, ``int`` unless ``fraction``."""
