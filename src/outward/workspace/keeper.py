@@ -41,7 +41,10 @@ came before that is found then."""
 _URGENT: Final = -10
 
 _LAST_BREATH: Final = 1000
-"""Milliseconds in which a sandbox is over whose first process could not be entered since it had ended."""
+"""Milliseconds in which what could not be entered is seen to have ended, if that was the reason."""
+
+_AFTERMATH: Final = 60_000
+"""Milliseconds in which a sandbox is over whose first process has ended: nothing runs in it, but an engine takes its time."""
 
 _ENDED: Final = "the sandbox was ended, since what appears later could not be hidden: {}\n"
 
@@ -144,23 +147,38 @@ def _keep(
 ) -> NoReturn:
     """In the child."""
     reason = "the process that does this has failed"
+    first: int | None = None
     try:
         kernel.die_with_parent(parent)
         detach(sandbox, say)
         waits = chain(_PATIENCE, repeat(_PATIENCE[-1]))
         while not _readable(sandbox, next(waits)):
-            if (pid := entrance()) is not None:
+            if (pid := entrance()) is not None and (first := _opened(pid)) is not None:
                 _Keeping(kept, pid, layer, say).keep(sandbox)
                 break
         reason = ""
     except OSError as error:
-        reason = "" if _readable(sandbox, _LAST_BREATH) else os.strerror(error.errno or 0)
+        reason = "" if _is_over(sandbox, first) else os.strerror(error.errno or 0)
     finally:
         if reason:
             os.write(say, _ENDED.format(reason).encode())
         with suppress(ProcessLookupError):
             signal.pidfd_send_signal(sandbox, signal.SIGKILL)  # what is not kept does not run
         os._exit(0)
+
+
+def _opened(pid: int) -> int | None:
+    try:
+        return os.pidfd_open(pid)
+    except ProcessLookupError:  # it has ended, and what it was in is ending
+        return None
+
+
+def _is_over(sandbox: int, first: int | None) -> bool:
+    """Whether a sandbox ends by itself, as it does once its ``first`` process has: the kernel or the engine ends the rest."""
+    if first is None:
+        return _readable(sandbox, _LAST_BREATH)
+    return _readable(first, _LAST_BREATH) and _readable(sandbox, _AFTERMATH)
 
 
 class _Place(NamedTuple):
