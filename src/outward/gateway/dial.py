@@ -188,7 +188,11 @@ class Dialler:
                 raise
             else:
                 return sock, address
-        raise DialError(Code.UPSTREAM_UNREACHABLE, failed) if failed or refused is None else refused
+        if refused is None:
+            raise DialError(Code.UPSTREAM_UNREACHABLE, failed)
+        if failed:  # which may pass: another time there is an answer
+            raise DialError(Code.UPSTREAM_UNREACHABLE, f"{failed}; {refused.message}", hint=refused.hint)
+        raise refused
 
 
 class _Context(NamedTuple):

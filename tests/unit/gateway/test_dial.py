@@ -69,7 +69,11 @@ def test_a_private_answer_is_not_dialled(monkeypatch: pytest.MonkeyPatch, addres
 
 def test_the_next_address_is_tried_only_if_it_passes_too(monkeypatch: pytest.MonkeyPatch) -> None:
     resolver = Resolver(monkeypatch, ["10.0.0.1", "93.184.216.34", "192.168.0.1", "93.184.216.35"])
-    assert dial().code is Code.UPSTREAM_UNREACHABLE
+    error = dial()
+    assert error.code is Code.UPSTREAM_UNREACHABLE
+    assert "93.184.216.35:443" in error.message
+    assert "192.168.0.1" in error.message, "what was not tried is told as well, and how it would be"
+    assert "allow_private" in error.hint
     assert resolver.connected == ["93.184.216.34", "93.184.216.35"]
 
 
