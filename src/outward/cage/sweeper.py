@@ -67,7 +67,7 @@ def _sweep(namespace: os.stat_result) -> None:
         found = False
         for process in _processes(namespace):
             found = True
-            with suppress(ProcessLookupError):
+            with suppress(ProcessLookupError, PermissionError):  # somebody else looks in from outside
                 signal.pidfd_send_signal(process, signal.SIGKILL)
             os.close(process)
         if not found:
