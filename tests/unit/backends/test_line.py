@@ -43,10 +43,10 @@ def test_nothing_widens_it():
 
 def test_limits_are_flags():
     limits = Limits(memory=100, cpus=1.5, pids=7, files=64, disk=9)
-    words = list(line.limited(limits, groups=True))
+    words = list(line.limited(limits))
     assert {"--memory=100", "--memory-swap=100", "--cpus=1.5", "--pids-limit=7"} <= set(words)
     assert {"--ulimit=nofile=64:64", "--ulimit=fsize=9:9", "--ulimit=core=0:0"} <= set(words)
-    assert not any("memory" in word or "pids" in word for word in line.limited(limits, groups=False))
+    assert not any("memory" in word or "pids" in word for word in line.limited(Limits()))
 
 
 def test_what_the_daemon_cannot_enforce_is_said(tmp_path):

@@ -10,8 +10,9 @@ from outward.backends import Place, Spec
 from outward.backends.containers import podman
 from outward.backends.containers.engine import Engine
 from outward.backends.containers.podman import Podman
-from outward.core import HostError
+from outward.core import HostError, Limits
 from outward.isolation import programs
+from outward.isolation.cgroups import Nowhere
 from outward.isolation.launch import Launch
 
 if TYPE_CHECKING:
@@ -67,3 +68,35 @@ def test_without_runc_the_way_out_is_said(asked):
     assert creations(lines) == [""]
     assert lines[-2].startswith("podman's runtime crun starts nothing")
     assert lines[-1].startswith("Install runc")
+
+
+class TestLimits:
+    """Without root podman takes limits that it does not hold, where systemd makes no scope for it."""
+
+    LIMITS = Limits(memory=1 << 30, cpus=1, pids=100)
+
+    def backend(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scopes: Nowhere, *, uid: int) -> Podman:
+        monkeypatch.setattr(podman, "managed", lambda: scopes)
+        monkeypatch.setattr("os.geteuid", lambda: uid)
+        return Podman(Engine("/usr/bin/podman", {}), Place(tmp_path / "state", {}, limits=self.LIMITS))
+
+    def test_what_no_scope_holds_is_said_and_not_asked_for(self, tmp_path, monkeypatch):
+        backend = self.backend(tmp_path, monkeypatch, Nowhere("no manager", "Log in.", frozenset({"pids"})), uid=1000)
+        assert [each.limit for each in backend.shortfalls] == ["cpus", "memory"]
+        assert "no manager" in backend.shortfalls[0].reason
+        words = [*backend.describe(LAUNCH)]
+        assert any("--pids-limit=100" in word for word in words)
+        assert not any("--memory" in word or "--cpus" in word for word in words)
+
+    def test_root_has_groups_of_its_own(self, tmp_path, monkeypatch):
+        backend = self.backend(tmp_path, monkeypatch, Nowhere("no manager", "Log in."), uid=0)
+        assert backend.shortfalls == ()
+        assert any("--memory=" in word for word in backend.describe(LAUNCH))
+
+    def test_what_was_promised_is_looked_at(self, tmp_path, monkeypatch):
+        backend = self.backend(tmp_path, monkeypatch, Nowhere("", "", frozenset({"memory", "pids"})), uid=1000)
+        monkeypatch.setattr(podman, "lacking", lambda _, limits: [] if limits.memory is None else ["memory"])
+        with pytest.raises(HostError, match="limits: memory"):
+            backend._verify(4711)
+        monkeypatch.setattr(podman, "lacking", lambda _, limits: [] if limits.cpus is None else ["cpus"])
+        backend._verify(4711)  # that was not

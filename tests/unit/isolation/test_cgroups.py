@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from outward.core import HostError, Limits
-from outward.isolation.cgroups import Nowhere, place, systemd, version1, version2
+from outward.isolation.cgroups import Nowhere, held, place, systemd, version1, version2
 from outward.isolation.cgroups.groups import group, own_name, sweep
 from outward.isolation.cgroups.mounts import Mount, Mounts
 
@@ -160,6 +160,57 @@ class TestGroups:
             (tmp_path / name).mkdir()
         sweep([tmp_path, tmp_path / "nothing"])
         assert {each.name for each in tmp_path.iterdir()} == {mine, "outward-x", "other-4194305-1"}
+
+
+class TestHeld:
+    """What somebody else's groups hold this process to."""
+
+    @pytest.fixture
+    def group(self, tmp_path, monkeypatch):
+        directory(tmp_path, controllers="cpu memory pids")
+        monkeypatch.setattr(held, "_own", lambda _: "user.slice/libpod-1.scope/container")
+        scope = directory(tmp_path / "user.slice/libpod-1.scope")
+        return directory(scope / "container")
+
+    def missing(self, group: Path) -> list[str]:
+        top = str(group.parents[2])
+        return held.lacking(4711, ALL, Mounts(Mount(top, top), {}))
+
+    def test_the_groups_own_numbers_or_those_above(self, group):
+        (group.parent / "memory.max").write_text(f"{1 << 30}\n")
+        (group.parent / "cpu.max").write_text("151000 100000\n")  # as systemd rounds
+        (group / "pids.max").write_text("100\n")
+        (group / "memory.max").write_text("max\n")
+        assert self.missing(group) == []
+
+    def test_more_than_was_asked_for_is_not_held(self, group):
+        for name, text in (("memory.max", f"{2 << 30}\n"), ("cpu.max", "max 100000\n"), ("pids.max", "101\n")):
+            (group / name).write_text(text)
+        assert self.missing(group) == ["memory", "cpus", "pids"]
+
+    def test_of_a_process_that_has_ended_everything_is_missing(self, group, monkeypatch):
+        monkeypatch.setattr(held, "_own", lambda _: None)
+        assert self.missing(group) == ["memory", "cpus", "pids"]
+
+    def test_nothing_is_said_of_version_1(self, group):
+        (group.parents[2] / "cgroup.controllers").write_text("hugetlb\n")
+        assert self.missing(group) == []
+        assert held.lacking(4711, ALL, Mounts(None, {})) == []
+
+    def test_of_this_process(self):
+        assert held.lacking(os.getpid(), Limits(files=1)) == []
+        assert held._own(os.getpid()) == next(
+            (line[4:] for line in Path("/proc/self/cgroup").read_text().splitlines() if line.startswith("0::")), None
+        )
+
+
+def test_an_engine_that_has_no_groups_but_systemds(tmp_path, monkeypatch):
+    """Podman without root."""
+    mounts = Mounts(Mount(str(tmp_path), str(directory(tmp_path))), {})
+    monkeypatch.setattr(systemd, "find", lambda _: None)
+    assert place.managed(mounts).holds == place.managed(Mounts(None, {})).holds == frozenset()
+    monkeypatch.setattr(systemd, "find", lambda top: systemd.Systemd("busctl", top, frozenset({"pids"}), 1000))
+    assert place.managed(mounts).holds == {"pids"}
 
 
 class TestSystemd:

@@ -98,14 +98,14 @@ class Builder:
         """That root directory."""
         return root.make(entries, self._state / "roots")
 
-    def confined(self, launch: Launch, session: str, *, groups: bool) -> list[str]:
-        """The hardened line and the limits."""
+    def confined(self, launch: Launch, session: str, *, unheld: Iterable[str] = ()) -> list[str]:
+        """The hardened line and the limits, but for those that the engine would not hold."""
         profile = self._contents.hold(json.dumps(seccomp_oci.profile(launch.seccomp)).encode())
         shared = [] if self.in_memory is None else [f"--shm-size={self.in_memory}"]
         user = ":".join(map(str, self.user))
         return [
             *line.confined(session, profile, user),
-            *line.limited(self.limits, groups=groups),
+            *line.limited(self.limits._replace(**dict.fromkeys(unheld))),
             *shared,
             f"--workdir={launch.directory}",
         ]

@@ -183,7 +183,7 @@ class Docker:
     def _confined(self, launch: Launch, session: str) -> list[str]:
         """The line. The workspace belongs to the caller, and to nobody in a mapping of the daemon's."""
         mapped = ["--userns=host"] if self._is("userns") else []
-        return [*mapped, *self._build.confined(launch, session, groups=True)]
+        return [*mapped, *self._build.confined(launch, session)]
 
     def _root(self, entries: Iterable[Any]) -> str:
         """The image of a root directory with nothing in it; it is made when it is not there."""

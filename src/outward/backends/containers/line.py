@@ -48,15 +48,14 @@ def networked(network: str) -> Iterator[str]:
     yield from (f"--network={network}", f"--hostname={HOSTNAME}")
 
 
-def limited(limits: Limits, *, groups: bool) -> Iterator[str]:
-    """The limits. ``groups`` says that the engine can have control groups."""
-    if groups:
-        if limits.memory is not None:
-            yield from (f"--memory={limits.memory}", f"--memory-swap={limits.memory}")  # the sum: no swap beyond it
-        if limits.cpus is not None:
-            yield f"--cpus={limits.cpus:g}"
-        if limits.pids is not None:
-            yield f"--pids-limit={limits.pids}"
+def limited(limits: Limits) -> Iterator[str]:
+    """The limits."""
+    if limits.memory is not None:
+        yield from (f"--memory={limits.memory}", f"--memory-swap={limits.memory}")  # the sum: no swap beyond it
+    if limits.cpus is not None:
+        yield f"--cpus={limits.cpus:g}"
+    if limits.pids is not None:
+        yield f"--pids-limit={limits.pids}"
     # Always said: engines ask for more open files by default than an unprivileged caller may give.
     for key, number, value in (
         ("nofile", resource.RLIMIT_NOFILE, limits.files),

@@ -20,6 +20,7 @@ from outward.backends.protocol import Capabilities
 from outward.cage import enter
 from outward.core import HostError, Shortfall
 from outward.isolation import programs, system
+from outward.isolation.cgroups import lacking, managed
 from outward.isolation.system import UID
 
 if TYPE_CHECKING:
@@ -40,7 +41,9 @@ takes care of processes that lose their parents, too."""
 _OTHERS: Final = 200000
 """Where users inside that are nobody outside begin, for root; others have their own ranges (/etc/subuid)."""
 
-_UNIFIED: Final = Path("/sys/fs/cgroup/cgroup.controllers")
+_IN_GROUPS: Final = frozenset({"memory", "cpus", "pids"})
+"""Limits that control groups hold."""
+
 _BESIDE: Final = Path("/sys/fs/cgroup/unified/cgroup.controllers")
 
 _ONLY_CRUN: Final = "podman's runtime crun starts nothing where control groups of both versions hold controllers"
@@ -62,8 +65,9 @@ class Podman:
         self._engine: Final = engine
         self._root: Final = os.geteuid() == 0
         self._build: Final = Builder(engine, place, (UID, UID), recursive=not self._root)
-        # Without root and with the older control groups it would take the limits and not hold them.
-        self._groups: Final = self._root or _UNIFIED.exists()
+        # Without root it makes no groups of its own: where systemd makes none for it, it would take the limits and not hold them.
+        self._scopes: Final = None if self._root else managed()
+        self._unheld: Final = () if self._scopes is None else tuple(sorted(_IN_GROUPS - self._scopes.holds))
 
     @property
     def programs(self) -> tuple[str, ...] | None:
@@ -73,10 +77,10 @@ class Podman:
     @property
     def shortfalls(self) -> tuple[Shortfall, ...]:
         """All of those for which a control group is needed, where there is none."""
-        names = () if self._groups else ("memory", "cpus", "pids")
-        reason = "podman without root cannot enforce it with control groups of version 1"
-        remedy = "Boot with systemd.unified_cgroup_hierarchy=1, or use podman as root."
-        return self._build.shortfalls(Shortfall(name, reason, remedy) for name in names)
+        if self._scopes is None:
+            return self._build.shortfalls(())
+        reason, remedy = f"podman without root cannot enforce it: {self._scopes.reason}", self._scopes.remedy
+        return self._build.shortfalls(Shortfall(name, reason, remedy) for name in self._unheld)
 
     def probe(self) -> Capabilities:
         """Asks podman for its storage, which it sets up when it is asked."""
@@ -89,7 +93,7 @@ class Podman:
 
     def describe(self, launch: Launch) -> Iterator[str]:
         """The line that confines."""
-        for word in (*self._mapped(), *self._build.confined(launch, "SESSION", groups=self._groups)):
+        for word in (*self._mapped(), *self._build.confined(launch, "SESSION", unheld=self._unheld)):
             yield f"{'podman':<11}{word}"
 
     @contextmanager
@@ -104,6 +108,7 @@ class Podman:
             numbers = self._engine.ask("inspect", "--format", "{{.State.Pid}} {{.State.ConmonPid}}", name)
             process, monitor = map(int, numbers.split())
             anchor = anchored(process, lambda: name in words_of(monitor) and process in kernel.children(monitor), stack)
+            self._verify(process)
             sockets = enter(Path(f"/proc/{process}/ns/net"))
             stack.callback(sockets.close)
             client = stack.enter_context(
@@ -137,7 +142,7 @@ class Podman:
         found = self._build.mounts(launch.operations)
         init, *arguments = (*_INIT, *launch.command)
         yield f"--name={name}"
-        yield from (*self._mapped(), *self._build.confined(launch, spec.session, groups=self._groups))
+        yield from (*self._mapped(), *self._build.confined(launch, spec.session, unheld=self._unheld))
         yield from (*line.networked("none"), line.processes(), "--no-hosts")
         # Root outside is somebody inside, and may read what is root's.
         yield f"--security-opt=mask={':'.join(system.roots_own())}"
@@ -154,6 +159,15 @@ class Podman:
         """Builds the container's file system, and stops short of starting the command. What is mounted is mounted now."""
         inside = () if self._root else (self._engine.path, "unshare")
         self._engine.ask("init", name, before=() if layer is None else (*inside, *layered.prefix(layer)))
+
+    def _verify(self, process: int) -> None:
+        """Podman is set up by its user, and one that is told to do without groups says nothing of limits."""
+        asked = self._build.limits._replace(**dict.fromkeys(self._unheld))
+        if missing := lacking(process, asked):
+            raise HostError(
+                f"podman does not hold the container to its limits: {', '.join(missing)}",
+                hint="Look at cgroup_manager and cgroups in containers.conf; without `sandbox.limits` in the policy it starts.",
+            )
 
     def _image(self, stack: ExitStack, reaper: Reaper) -> str | None:
         """The image, if there is one; for root where it is mounted."""

@@ -36,7 +36,10 @@ _TROUBLE: Final = {
         "no system keyring is running here",
         hint="Start one in this session (gnome-keyring, KWallet, KeePassXC), or use the encrypted file: --file",
     ),
-    "locked": KeyringTrouble("the system keyring is locked", hint="Unlock it (log in to the desktop), and try again."),
+    "locked": KeyringTrouble(
+        "the system keyring is locked",
+        hint="Unlock it (log in to the desktop), or, where there is none to log in to, use the encrypted file: --file",
+    ),
     "refused": KeyringTrouble("the system keyring refused", hint="Look whether it works: python -m keyring diagnose"),
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from outward.isolation.cgroups import systemd, version1, version2
 from outward.isolation.cgroups.mounts import Mounts
@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from outward.core import Limits
+
+_UNMANAGED: Final = Nowhere(
+    "systemd does not manage control groups of version 2 here",
+    "Boot with systemd.unified_cgroup_hierarchy=1, or run as root.",
+)
 
 
 class Place(Protocol):
@@ -55,3 +60,9 @@ def survey(mounts: Mounts | None = None) -> Place:
     if not places:
         return Nowhere("no control groups are mounted", "Mount them: mount -t cgroup2 none /sys/fs/cgroup")
     return max(places, key=lambda place: len(place.holds))  # the first of equals
+
+
+def managed(mounts: Mounts | None = None) -> Place:
+    """systemd's manager for us, or why there is none: for engines that have a group made in no other way."""
+    unified = (mounts or Mounts.read()).unified
+    return (None if unified is None else systemd.find(Path(unified.point))) or _UNMANAGED
