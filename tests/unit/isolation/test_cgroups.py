@@ -257,6 +257,17 @@ class TestSystemd:
         assert "OOMPolicy s continue" in first
         assert "OOMPolicy" not in second
 
+    def test_it_is_not_asked_for_what_it_cannot_hold(self, machine):
+        """Before version 252 it delegates no processor time to users."""
+        (machine / "top/cgroup.controllers").write_text("memory pids\n")
+        found = systemd.find(machine / "top", run=machine / "run", user=0)
+        assert isinstance(found, systemd.Systemd)
+        with pytest.raises(HostError), found.group(ALL) as take:
+            take(4711)
+        words = (machine / "asked").read_text().split("\n")
+        assert {"MemoryMax", "TasksMax"} < {*words}
+        assert "CPUQuotaPerSecUSec" not in words
+
     @pytest.mark.needs("root")
     def test_what_it_made_is_looked_at(self, machine, monkeypatch):
         """A client that does what systemd does: makes a group, and moves the process. The limits are in files of ours."""

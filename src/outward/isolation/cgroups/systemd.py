@@ -72,7 +72,8 @@ class Systemd(NamedTuple):
     @contextmanager
     def group(self, limits: Limits) -> Iterator[Callable[[int], None]]:
         """See :class:`~outward.isolation.cgroups.place.Place`. A scope begins with its first process."""
-        yield lambda pid: self._take(pid, limits)
+        asked = limits._replace(**dict.fromkeys(_CONTROLLERS.keys() - self.holds))
+        yield lambda pid: self._take(pid, asked)
 
     def _take(self, pid: int, limits: Limits) -> None:
         import subprocess  # here: starts must be quick, and most have no such limits
