@@ -17,6 +17,7 @@ import pytest
 
 from outward.cage import PORT, Cage, Command, Sockets, handing, plumbing, rules, sweeper
 from outward.core import HostError
+from outward.forked import close_all_but
 from outward.gateway.fronts.original import original_destination
 
 if TYPE_CHECKING:
@@ -159,6 +160,18 @@ def test_a_cage_that_nobody_would_sweep_is_not_made(monkeypatch):
     monkeypatch.setattr("outward.cage.cage.take", take_later)
     with os.fdopen(reader), os.fdopen(writer), pytest.raises(HostError, match="the cage ended before it was ready"):
         Cage.open(python("print('runs')"))
+
+
+def test_the_host_is_never_swept(monkeypatch):
+    reader, writer = os.pipe()
+    monkeypatch.setattr(sweeper, "detach", lambda owner: close_all_but(owner, writer))
+    monkeypatch.setattr(signal, "pidfd_send_signal", lambda *_: os.write(writer, b"x"))
+    with os.fdopen(reader, "rb") as told:
+        broom = sweeper.Sweeper()
+        os.close(writer)
+        broom.watch(os.getpid())
+        broom.close()
+        assert told.read() == b""
 
 
 def test_a_program_that_is_not_there_is_an_error():
