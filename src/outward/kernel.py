@@ -6,6 +6,7 @@ Linux only. Each raises :class:`OSError` as the standard library's own wrappers 
 from __future__ import annotations
 
 import ctypes
+import errno
 import fcntl
 import os
 import signal
@@ -66,6 +67,19 @@ def join(namespace: int, kind: int) -> None:
 def owner(namespace: int) -> int:
     """A descriptor of the user namespace that owns the namespace behind a descriptor (ioctl_ns(2))."""
     return fcntl.ioctl(namespace, _NS_GET_USERNS)
+
+
+def open_process(number: int) -> int:
+    """A descriptor of a process (pidfd_open(2)). Raises :class:`ProcessLookupError` where it has ended.
+
+    Older kernels (6.1, say) answer ``EINVAL`` as long as its number is still that of a process group or a session.
+    """
+    try:
+        return os.pidfd_open(number)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH)) from error
 
 
 def identifier(process: int) -> int | None:

@@ -14,6 +14,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NoReturn
 
+from outward import kernel
 from outward.forked import detach
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def _processes(namespace: os.stat_result) -> Iterator[int]:
         link = f"/proc/{name}/ns/net"
         if _leads_to(link, namespace):
             with suppress(ProcessLookupError):
-                process = os.pidfd_open(int(name))
+                process = kernel.open_process(int(name))
                 if _leads_to(link, namespace):  # still: the number may be another's by now
                     yield process
                 else:

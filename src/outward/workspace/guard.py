@@ -214,7 +214,7 @@ def _remove(stand_in: StandIn) -> None:
 def _wait(pid: int) -> None:
     """Waits until a process is gone."""
     try:
-        process = os.pidfd_open(pid)
+        process = kernel.open_process(pid)
     except ProcessLookupError:
         return
     poll = select.poll()

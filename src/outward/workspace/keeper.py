@@ -169,7 +169,7 @@ def _keep(
 
 def _opened(pid: int) -> int | None:
     try:
-        return os.pidfd_open(pid)
+        return kernel.open_process(pid)
     except ProcessLookupError:  # it has ended, and what it was in is ending
         return None
 

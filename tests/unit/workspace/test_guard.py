@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from typing import TYPE_CHECKING
 
 import pytest
 
+from outward import kernel
 from outward.core import HostError
-from outward.workspace.guard import Guard, Guarded
+from outward.workspace.guard import Guard, Guarded, StandIn
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,6 +48,25 @@ def test_what_takes_effect_outside_is_set_aside(tmp_path: Path, killed: bool) ->
         file.write_text("evil")
     assert list(guard.aside) == [str(file)]
     assert not file.exists()
+
+
+def test_a_sandbox_whose_number_is_still_a_sessions_has_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Linux 6.1 says "Invalid argument" of such a process."""
+    ending = Ending()
+    monkeypatch.setattr(os, "pidfd_open", invalid)
+    guarded = Guarded((str(tmp_path),), (StandIn(str(tmp_path), ".vscode", None),))
+    with Guard(guarded, tmp_path / "guards") as guard:
+        guard.watch(ending)
+        assert (tmp_path / ".vscode").is_dir()
+    assert ([*tmp_path.iterdir()], guard.aside) == ([tmp_path / "guards"], {})
+    with pytest.raises(ProcessLookupError):
+        kernel.open_process(ending.pid)
+    os.waitpid(ending.pid, 0)
+    os.close(ending.fileno())
+
+
+def invalid(_: int) -> int:
+    raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
 
 
 def test_no_sandbox_goes_on_without_it(tmp_path: Path) -> None:
