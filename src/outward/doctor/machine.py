@@ -89,11 +89,13 @@ def _overlay() -> Finding:
             kernel.new_mount_namespace()
             kernel.mount("overlay", ".", "lowerdir=one:other,userxattr")
 
+        remedy = ""
         try:
             with Cage.open(Command(("/bin/true",), prepare=lay_over)) as cage:
+                remedy = _NO_OVERLAY
                 cage.release()
         except HostError as error:
-            return Finding(name, False, error.message, _NO_OVERLAY)
+            return Finding(name, False, error.message, remedy or error.hint or _NO_OVERLAY)
     return Finding(name, True, "works, for review mode")
 
 

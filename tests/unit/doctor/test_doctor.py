@@ -13,7 +13,9 @@ import pytest
 from click.testing import CliRunner
 
 from outward import kernel
+from outward.cage import Cage
 from outward.cli import doctor as cli
+from outward.core import HostError
 from outward.doctor import Trials, machine, try_backends, try_clients
 from outward.doctor.clients import CLIENTS, Client
 from outward.doctor.standin import stand_in
@@ -198,6 +200,13 @@ class TestMachine:
         finding = machine._overlay()
         assert (finding.good, "No such device" in finding.found) == (False, True)
         assert "modprobe overlay" in finding.remedy
+
+    def test_where_there_are_no_namespaces_an_overlay_is_not_to_blame(self, monkeypatch):
+        def forbidden(_: object) -> None:
+            raise HostError("this machine does not let us create a user namespace", hint="Allow them.")
+
+        monkeypatch.setattr(Cage, "open", forbidden)
+        assert machine._overlay().remedy == "Allow them."
 
     def test_control_groups_that_hold_nothing(self):
         finding = machine._groups(Nowhere("none are mounted", "Mount them."))
