@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus, unquote
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from outward.core import Secret, SecretUnavailable
@@ -193,6 +193,8 @@ def test_what_was_encoded_already_is_found_encoded_once_more() -> None:
         assert not found(VALUE.decode(), Scrubber([(VALUE, STAND_IN)], in_base64(VALUE, STAND_IN)).octets(data))
 
 
+@example(frozenset({0x00, 0x6F}), [b"%0f"])
+@example(frozenset({0x10, 0x6F}), [b"%1f"])
 @given(
     st.frozensets(st.integers(0, 255), min_size=1, max_size=40),
     st.lists(
@@ -206,7 +208,9 @@ def test_both_searches_for_escapes_find_the_same(octets: frozenset[int], parts: 
     if percents.search(data):
         assert percents.scan(data)
         assert percents.among(data)
-    if max(octets) < 0x70 and not re.search(b"(?:25){3}", data):
+    high = {octet >> 4 for octet in octets}
+    look_alike = len({digit % 6 for digit in high}) < len(high)  # then the quick one may say yes to more
+    if not look_alike and not re.search(b"(?:25){3}", data):
         assert percents.scan(data) is percents.search(data)
 
 
