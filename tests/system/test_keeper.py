@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from outward import kernel
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -58,10 +60,10 @@ class Session:
         """The process that hides: the child of `outward` after the launcher, which may answer before it is there."""
         own = Path(f"/proc/{self._process.pid}/exe").resolve()
         for _ in range(1000):
-            children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
+            children = kernel.children(self._process.pid)
             *before, last = [Path(f"/proc/{pid}/exe").resolve() for pid in children]
             if last == own and any(other != own for other in before):
-                return int(children[-1])
+                return children[-1]
             time.sleep(0.01)
         raise AssertionError("nothing hides")
 

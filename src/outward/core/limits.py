@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class Limits(NamedTuple):
@@ -19,6 +22,10 @@ class Limits(NamedTuple):
     files: int | None = None
     disk: int | None = None
     time: float | None = None
+
+    def without(self, names: Iterable[str]) -> Self:
+        """The same, but for those of ``names``, which are no limits then."""
+        return self._replace(**dict.fromkeys(names))
 
 
 class Shortfall(NamedTuple):

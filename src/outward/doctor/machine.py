@@ -14,7 +14,7 @@ from outward.cage import MODULES, PLAIN_PORTS, Cage, Command, obstacles
 from outward.core import HostError
 from outward.doctor.finding import Finding
 from outward.isolation import seccomp
-from outward.isolation.cgroups import survey
+from outward.isolation.cgroups import CONTROLLERS, survey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,6 @@ _KVM_GET_API_VERSION: Final = 0xAE00
 _NO_OVERLAY: Final = (
     "Review mode needs it, in a user namespace: Linux 5.11 or newer, and its module (sudo modprobe overlay)."
 )
-_LIMITS: Final = frozenset({"memory", "cpus", "pids"})
 
 
 def look_at_machine() -> Iterator[Finding]:
@@ -70,7 +69,7 @@ def _packet_filter() -> Finding:
 
 
 def _groups(place: Place) -> Finding:
-    missing = sorted(_LIMITS - place.holds)
+    missing = sorted(CONTROLLERS.keys() - place.holds)
     if not missing:
         return Finding("control groups", True, place.describe())
     found = f"{place.describe()}; limits of {', '.join(missing)} cannot be held: {place.reason}"

@@ -105,7 +105,7 @@ class Builder:
         user = ":".join(map(str, self.user))
         return [
             *line.confined(session, profile, user),
-            *line.limited(self.limits._replace(**dict.fromkeys(unheld))),
+            *line.limited(self.limits.without(unheld)),
             *shared,
             f"--workdir={launch.directory}",
         ]

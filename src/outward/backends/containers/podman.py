@@ -20,7 +20,7 @@ from outward.backends.protocol import Capabilities
 from outward.cage import enter
 from outward.core import HostError, Shortfall
 from outward.isolation import programs, system
-from outward.isolation.cgroups import lacking, managed
+from outward.isolation.cgroups import CONTROLLERS, lacking, managed
 from outward.isolation.system import UID
 
 if TYPE_CHECKING:
@@ -40,9 +40,6 @@ takes care of processes that lose their parents, too."""
 
 _OTHERS: Final = 200000
 """Where users inside that are nobody outside begin, for root; others have their own ranges (/etc/subuid)."""
-
-_IN_GROUPS: Final = frozenset({"memory", "cpus", "pids"})
-"""Limits that control groups hold."""
 
 _BESIDE: Final = Path("/sys/fs/cgroup/unified/cgroup.controllers")
 
@@ -67,7 +64,7 @@ class Podman:
         self._build: Final = Builder(engine, place, (UID, UID), recursive=not self._root)
         # Without root it makes no groups of its own: where systemd makes none for it, it would take the limits and not hold them.
         self._scopes: Final = None if self._root else managed()
-        self._unheld: Final = () if self._scopes is None else tuple(sorted(_IN_GROUPS - self._scopes.holds))
+        self._unheld: Final = () if self._scopes is None else tuple(sorted(CONTROLLERS.keys() - self._scopes.holds))
 
     @property
     def programs(self) -> tuple[str, ...] | None:
@@ -162,8 +159,7 @@ class Podman:
 
     def _verify(self, process: int) -> None:
         """Podman is set up by its user, and one that is told to do without groups says nothing of limits."""
-        asked = self._build.limits._replace(**dict.fromkeys(self._unheld))
-        if missing := lacking(process, asked):
+        if missing := lacking(process, self._build.limits.without(self._unheld)):
             raise HostError(
                 f"podman does not hold the container to its limits: {', '.join(missing)}",
                 hint="Look at cgroup_manager and cgroups in containers.conf; without `sandbox.limits` in the policy it starts.",

@@ -5,8 +5,9 @@ or 2), or systemd, which makes a transient scope. A *confined* process takes all
 is removed at the end; one that was left behind by a process that was killed is removed at the next start.
 """
 
+from outward.isolation.cgroups.groups import CONTROLLERS
 from outward.isolation.cgroups.held import lacking
 from outward.isolation.cgroups.nowhere import Nowhere
 from outward.isolation.cgroups.place import Place, managed, survey
 
-__all__ = ["Nowhere", "Place", "lacking", "managed", "survey"]
+__all__ = ["CONTROLLERS", "Nowhere", "Place", "lacking", "managed", "survey"]

@@ -15,6 +15,9 @@ from outward.core import HostError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+CONTROLLERS: Final = {"memory": "memory", "cpus": "cpu", "pids": "pids"}
+"""Limits that groups can hold, and the kernel's name of what holds each."""
+
 PATIENCE: Final = 5.0
 """Seconds that the kernel gets to let go of processes that have ended."""
 
@@ -23,6 +26,14 @@ OPTIONAL: Final = frozenset({"memory.memsw.limit_in_bytes", "memory.swap.max"})
 
 _NAME: Final = re.compile(r"outward-([0-9]+)-([0-9]+)")
 _PAUSE: Final = 0.005
+
+
+def words(file: Path) -> list[str]:
+    """The words of a group's file; none where there is no such file, or group."""
+    try:
+        return file.read_text().split()
+    except OSError:
+        return []
 
 
 def own_name() -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from outward.isolation.cgroups.groups import CONTROLLERS, words
 from outward.isolation.cgroups.mounts import Mounts
 
 if TYPE_CHECKING:
     from outward.core import Limits
 
-_CONTROLLERS: Final = {"memory": "memory", "cpus": "cpu", "pids": "pids"}
 _HUNDREDTH: Final = 0.01
 """Of a processor: engines that ask systemd round up to whole ones."""
 
@@ -24,15 +24,15 @@ def lacking(process: int, limits: Limits, mounts: Mounts | None = None) -> list[
     if mounts.unified is None:
         return []
     top = Path(mounts.unified.point)
-    there = _words(top, "cgroup.controllers")
+    there = words(top / "cgroup.controllers")
     own = _own(process)
     groups = [] if own is None else [top / own, *(top / parent for parent in Path(own).parents)]
     missing = []
-    for limit, controller in _CONTROLLERS.items():
+    for limit, controller in CONTROLLERS.items():
         most = getattr(limits, limit)
         if most is not None and controller in there:
             most += _HUNDREDTH if limit == "cpus" else 0
-            if not any(_holds(_words(group, f"{controller}.max"), most) for group in groups):
+            if not any(_holds(words(group / f"{controller}.max"), most) for group in groups):
                 missing.append(limit)
     return missing
 
@@ -45,16 +45,9 @@ def _own(process: int) -> str | None:
     return next((line[3:].lstrip("/") for line in lines if line.startswith("0::")), None)
 
 
-def _holds(words: list[str], most: float) -> bool:
+def _holds(said: list[str], most: float) -> bool:
     """One number, or a quota and the period that it is for. ``max`` is none, and so is a file that is not there."""
-    if not words or words[0] == "max":
+    if not said or said[0] == "max":
         return False
-    number, per = int(words[0]), int(words[1]) if len(words) > 1 else 1
+    number, per = int(said[0]), int(said[1]) if len(said) > 1 else 1
     return number <= most * per
-
-
-def _words(group: Path, file: str) -> list[str]:
-    try:
-        return (group / file).read_text().split()
-    except OSError:
-        return []

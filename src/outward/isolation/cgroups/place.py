@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from outward.isolation.cgroups import systemd, version1, version2
+from outward.isolation.cgroups.groups import CONTROLLERS
 from outward.isolation.cgroups.mounts import Mounts
 from outward.isolation.cgroups.nowhere import Nowhere
 
@@ -53,7 +54,7 @@ def survey(mounts: Mounts | None = None) -> Place:
     places: list[Place] = []
     if mounts.unified is not None and (manager := systemd.find(Path(mounts.unified.point))) is not None:
         places.append(manager)
-    if version1.CONTROLLERS.values() & mounts.controllers.keys():  # then version 2 has not got these
+    if CONTROLLERS.values() & mounts.controllers.keys():  # then version 2 has not got these
         places.append(version1.find(mounts.controllers))
     if mounts.unified is not None:
         places.append(version2.find(mounts.unified))

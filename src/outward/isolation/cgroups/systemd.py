@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from outward.core import HostError
-from outward.isolation.cgroups.groups import own_name
+from outward.isolation.cgroups.groups import CONTROLLERS, own_name, words
 from outward.isolation.cgroups.nowhere import Nowhere
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ PATIENCE: Final = 10.0
 
 _PAUSE: Final = 0.005
 _CLIENTS: Final = ("/usr/bin/busctl", "/bin/busctl", "/usr/local/bin/busctl", "/run/current-system/sw/bin/busctl")
-_CONTROLLERS: Final = {"memory": "memory", "cpus": "cpu", "pids": "pids"}
 _MANAGER: Final = (
     "org.freedesktop.systemd1",
     "/org/freedesktop/systemd1",
@@ -72,7 +71,7 @@ class Systemd(NamedTuple):
     @contextmanager
     def group(self, limits: Limits) -> Iterator[Callable[[int], None]]:
         """See :class:`~outward.isolation.cgroups.place.Place`. A scope begins with its first process."""
-        asked = limits._replace(**dict.fromkeys(_CONTROLLERS.keys() - self.holds))
+        asked = limits.without(CONTROLLERS.keys() - self.holds)
         yield lambda pid: self._take(pid, asked)
 
     def _take(self, pid: int, limits: Limits) -> None:
@@ -126,8 +125,12 @@ def find(top: Path, *, run: Path = Path("/run"), user: int | None = None) -> Sys
     """
     user = os.geteuid() if user is None else user
     client = next((path for path in _CLIENTS if os.access(path, os.X_OK)), None)
-    # Where version 1 has them, no scope has any.
-    if client is None or not (run / "systemd/system").is_dir() or not _controllers(top) & {*_CONTROLLERS.values()}:
+    if (
+        client is None
+        or not (run / "systemd/system").is_dir()
+        # Where version 1 has them, no scope has any.
+        or {*CONTROLLERS.values()}.isdisjoint(words(top / "cgroup.controllers"))
+    ):
         return None
     # Root's scopes lie in system.slice; a user's in the part that is delegated to the user's manager.
     part = top / f"user.slice/user-{user}.slice/user@{user}.service" if user else top
@@ -135,15 +138,8 @@ def find(top: Path, *, run: Path = Path("/run"), user: int | None = None) -> Sys
         return _NO_MANAGER
     if not (run / (f"user/{user}/bus" if user else "dbus/system_bus_socket")).exists():
         return _NO_BUS_OF_USER if user else _NO_BUS
-    delegated = _controllers(part)
-    return Systemd(client, top, frozenset(limit for limit, name in _CONTROLLERS.items() if name in delegated), user)
-
-
-def _controllers(group: Path) -> set[str]:
-    try:
-        return {*(group / "cgroup.controllers").read_text().split()}
-    except OSError:
-        return set()
+    delegated = words(part / "cgroup.controllers")
+    return Systemd(client, top, frozenset(limit for limit, name in CONTROLLERS.items() if name in delegated), user)
 
 
 def _request(name: str, pid: int, limits: Limits, optional: tuple[tuple[str, ...], ...]) -> list[str]:

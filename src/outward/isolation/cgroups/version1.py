@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from outward.isolation.cgroups.groups import group, own_name
+from outward.isolation.cgroups.groups import CONTROLLERS, group, own_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from outward.core import Limits
     from outward.isolation.cgroups.mounts import Mount
 
-CONTROLLERS: Final = {"memory": "memory", "cpus": "cpu", "pids": "pids"}
 """By limit."""
 
 _PERIOD: Final = 100_000  # microseconds

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from outward.core import HostError
-from outward.isolation.cgroups.groups import group, own_name
+from outward.isolation.cgroups.groups import CONTROLLERS, group, own_name, words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from outward.core import Limits
     from outward.isolation.cgroups.mounts import Mount
 
-CONTROLLERS: Final = {"memory": "memory", "cpus": "cpu", "pids": "pids"}
 """By limit."""
 
 _PERIOD: Final = 100_000  # microseconds
@@ -78,20 +77,13 @@ def _look(directory: Path) -> Version2:
     files = ("cgroup.procs", "cgroup.subtree_control")
     if not all(os.access(path, os.W_OK) for path in (directory, *(directory / name for name in files))):
         return Version2(None)
-    passed_on = _words(directory / "cgroup.subtree_control")
+    passed_on = {*words(directory / "cgroup.subtree_control")}
     usable = passed_on
     # Only a group without processes of its own, or the topmost, passes controllers on ("no internal processes").
-    if not (directory / "cgroup.type").exists() or not _words(directory / "cgroup.procs"):
-        usable = passed_on | _words(directory / "cgroup.controllers")
+    if not (directory / "cgroup.type").exists() or not words(directory / "cgroup.procs"):
+        usable = passed_on.union(words(directory / "cgroup.controllers"))
     holds = frozenset(limit for limit, name in CONTROLLERS.items() if name in usable)
     return Version2(directory, holds, tuple(sorted({CONTROLLERS[limit] for limit in holds} - passed_on)))
-
-
-def _words(file: Path) -> set[str]:
-    try:
-        return {*file.read_text().split()}
-    except OSError:
-        return set()
 
 
 def _settings(limits: Limits) -> Iterator[tuple[str, str, str]]:
