@@ -162,6 +162,24 @@ def test_a_cage_that_nobody_would_sweep_is_not_made(monkeypatch):
         Cage.open(python("print('runs')"))
 
 
+def test_nor_is_one_where_there_may_be_no_more_processes(monkeypatch, tmp_path):
+    """The child that cannot have one must not go on as its parent would."""
+    fork, own = os.fork, os.getpid()
+
+    def fail_below() -> int:
+        if os.getpid() != own:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        return fork()
+
+    monkeypatch.setattr(os, "fork", fail_below)
+    try:
+        with pytest.raises(HostError, match="the cage ended before it was ready"):
+            Cage.open(python("print('runs')"))
+    finally:
+        (tmp_path / str(os.getpid())).touch()
+    assert [*tmp_path.iterdir()] == [tmp_path / str(own)]
+
+
 def test_the_host_is_never_swept(monkeypatch):
     reader, writer = os.pipe()
     monkeypatch.setattr(sweeper, "detach", lambda owner: close_all_but(owner, writer))

@@ -32,9 +32,11 @@ class Sweeper:
         self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         pid = os.fork()
         if pid == 0:
-            if os.fork() == 0:
-                _wait(theirs)
-            os._exit(0)  # what sweeps is nobody's child: it ends after its owner, who does not wait for it
+            try:
+                if os.fork() == 0:
+                    _wait(theirs)
+            finally:
+                os._exit(0)  # what sweeps is nobody's child: it ends after its owner, who does not wait for it
         os.waitpid(pid, 0)
         theirs.close()
 
