@@ -173,11 +173,28 @@ def test_nor_is_one_where_there_may_be_no_more_processes(monkeypatch, tmp_path):
 
     monkeypatch.setattr(os, "fork", fail_below)
     try:
-        with pytest.raises(HostError, match="the cage ended before it was ready"):
+        with pytest.raises(BlockingIOError):
             Cage.open(python("print('runs')"))
     finally:
         (tmp_path / str(os.getpid())).touch()
     assert [*tmp_path.iterdir()] == [tmp_path / str(own)]
+
+
+def test_nor_does_the_one_process_stay_where_there_may_be_no_second(monkeypatch):
+    fork, own = os.fork, os.getpid()
+    children: list[int] = []
+
+    def fail_then() -> int:
+        if os.getpid() == own and children:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        children.append(fork())
+        return children[-1]
+
+    monkeypatch.setattr(os, "fork", fail_then)
+    with pytest.raises(BlockingIOError):
+        Cage.open(python("print('runs')"))
+    with pytest.raises(ChildProcessError):  # waited for already
+        os.waitpid(children[0], os.WNOHANG)
 
 
 def test_the_host_is_never_swept(monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,8 +19,13 @@ pytestmark = pytest.mark.needs("bubblewrap")
 
 def run_with_programs_of(directory: Path, caller: Caller, *words: str) -> subprocess.CompletedProcess[str]:
     """``outward run`` on a machine whose system directory for bubblewrap and setsid is ``directory``."""
-    changed = f"import outward.isolation.programs as p; p.SYSTEM_PATH = {str(directory)!r}; {MAIN}"
-    argv = [changed if word == MAIN else word for word in caller.argv("run", "--", *words)]
+    return run_main(
+        f"import outward.isolation.programs as p; p.SYSTEM_PATH = {str(directory)!r}; {MAIN}", caller, *words
+    )
+
+
+def run_main(main: str, caller: Caller, *words: str) -> subprocess.CompletedProcess[str]:
+    argv = [main if word == MAIN else word for word in caller.argv("run", "--", *words)]
     return subprocess.run(
         argv,
         capture_output=True,
@@ -86,3 +92,31 @@ def test_without_user_namespaces_nothing_runs(caller):
     assert "create a user and a network namespace" in done.stderr
     assert "user.max_user_namespaces" in done.stderr
     assert not (caller.workspace / "ran").exists()
+
+
+def run_with_limit(caller: Caller, name: str, limit: int) -> bool:
+    """Whether a command ran. If not, all is as if nothing had been asked for, and the reason is said."""
+    limited = f"import resource; resource.setrlimit(resource.{name}, ({limit}, {limit})); {MAIN}"
+    done = run_main(limited, caller, "touch", "ran")
+    ran = (caller.workspace / "ran").exists()
+    assert done.returncode == (0 if ran else 125), done.stderr
+    if not ran:
+        assert "outward: " in done.stderr
+        assert "Traceback" not in done.stderr
+        assert [*caller.workspace.iterdir()] == []
+    (caller.workspace / "ran").unlink(missing_ok=True)
+    return ran
+
+
+def test_with_few_descriptors_nothing_runs_and_nothing_hangs(caller):
+    assert not any(run_with_limit(caller, "RLIMIT_NOFILE", limit) for limit in (7, 8, 9, 11, 13, 20, 40, 44, 48))
+    assert run_with_limit(caller, "RLIMIT_NOFILE", 256)
+
+
+def test_with_few_processes_nothing_runs_and_nothing_hangs(caller):
+    if caller.uid is None and os.geteuid() == 0:
+        pytest.skip("once is enough: there is no limit for root")
+    there = sum(each.stat().st_uid == (caller.uid or os.geteuid()) for each in Path("/proc").glob("[0-9]*"))
+    ran = [run_with_limit(caller, "RLIMIT_NPROC", there + more) for more in (1, 2, 3, 4, 5, 6, 7)]
+    assert not all(ran)  # other tests' processes come and go, and count
+    assert run_with_limit(caller, "RLIMIT_NPROC", there + 500)

@@ -26,16 +26,17 @@ class Cage:
     Leaving the context kills whatever is still in there, and so does the end of this process, however it comes.
     """
 
-    def __init__(self, pid: int, control: socket.socket, sweeper: Sweeper) -> None:
+    def __init__(self, pid: int, control: socket.socket) -> None:
         self.pid: Final = pid
         self.sockets = Sockets()
         self._control: Final = control
-        self._sweeper: Final = sweeper
+        self._sweeper: Final = Sweeper()
         self._status: int | None = None
 
     @classmethod
     def open(cls, command: Command) -> Self:
-        """Makes the cage. Raises :class:`HostError` with the way out where the machine does not allow it."""
+        """Makes the cage. Raises :class:`HostError` with the way out where the machine does not allow it, and
+        :class:`OSError` where there may be no more processes or descriptors."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         parent = os.getpid()
         pid = os.fork()
@@ -43,17 +44,21 @@ class Cage:
             ours.close()
             run(command, theirs, parent)
         theirs.close()
-        cage = cls(pid, ours, Sweeper())
+        cage = cls(pid, ours)
         try:
-            cage.sockets = take(ours)
-            cage._sweeper.watch(pid)
-        except OSError as error:  # one of the two was killed
-            cage.close()
-            raise explain(b"") from error
+            cage._sweeper.start()
+            cage._prepare()
         except BaseException:
             cage.close()
             raise
         return cage
+
+    def _prepare(self) -> None:
+        try:
+            self.sockets = take(self._control)
+            self._sweeper.watch(self.pid)
+        except (FileNotFoundError, ProcessLookupError, ConnectionError) as error:  # one of the two was killed
+            raise explain(b"") from error
 
     def release(self) -> None:
         """Lets the command start. Returns when it has; raises :class:`HostError` where it could not be started."""

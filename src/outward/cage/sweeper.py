@@ -7,6 +7,7 @@ no relative of the launcher, which may not expect more children than its own.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
@@ -26,19 +27,23 @@ _BETWEEN: Final = 0.01
 
 
 class Sweeper:
-    """The owner's end. Forks: make it while there are no other threads."""
+    """The owner's end."""
 
     def __init__(self) -> None:
-        self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._ours, self._theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+    def start(self) -> None:
+        """Forks: call it while there are no other threads. Raises :class:`OSError` where there may be no more processes."""
         pid = os.fork()
         if pid == 0:
-            try:
-                if os.fork() == 0:
-                    _wait(theirs)
-            finally:
-                os._exit(0)  # what sweeps is nobody's child: it ends after its owner, who does not wait for it
-        os.waitpid(pid, 0)
-        theirs.close()
+            _start(self._theirs)
+        _, status = os.waitpid(pid, 0)
+        self._theirs.close()
+        if status:
+            number = os.waitstatus_to_exitcode(status)
+            raise (
+                OSError(number, os.strerror(number)) if number > 0 else ChildProcessError(errno.ECHILD, "it was killed")
+            )
 
     def watch(self, process: int) -> None:
         """Says in whose network namespace to sweep. Raises :class:`OSError` where that has ended, or nobody listens."""
@@ -51,6 +56,20 @@ class Sweeper:
     def close(self) -> None:
         """Lets it sweep. It is not waited for."""
         self._ours.close()
+        self._theirs.close()
+
+
+def _start(owner: socket.socket) -> NoReturn:
+    """In a child in between. What sweeps is nobody's child: it ends after its owner, who does not wait for it."""
+    status = errno.ECHILD
+    try:
+        if os.fork() == 0:
+            _wait(owner)
+        status = 0
+    except OSError as error:
+        status = error.errno or status
+    finally:
+        os._exit(status)
 
 
 def _wait(owner: socket.socket) -> NoReturn:

@@ -18,6 +18,7 @@ from outward.cli.process import (
     leave,
 )
 from outward.cli.saying import say, say_error
+from outward.cli.shortage import shortage
 from outward.core import HostError, OutwardError
 
 
@@ -41,6 +42,11 @@ def main() -> None:
             # The reader of our output is gone (`outward log | head`); Python would complain again at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             status = 0
+    except (OSError, MemoryError) as error:
+        if (short := shortage(error)) is None:
+            raise
+        say_error(short)
+        status = EXIT_SETUP
     status = status if isinstance(status, int) else 0
     if sys.argv[1:2] == ["run"]:
         leave(status)

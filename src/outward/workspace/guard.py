@@ -88,19 +88,29 @@ class Guard:
     def __enter__(self) -> Self:
         if not self._guarded.roots:
             return self
+        pipes = (*os.pipe(), *os.pipe())  # before anything stands in: then there are descriptors to take it away
+        try:
+            self._begin(*pipes)
+        except (OSError, HostError):
+            for descriptor in pipes:
+                os.close(descriptor)
+            if self._record >= 0:
+                self._take_away()
+            raise
+        for descriptor in (pipes[0], pipes[3], self._record):
+            os.close(descriptor)
+        return self
+
+    def _begin(self, ours: int, orders: int, answer: int, theirs: int) -> None:
         try:
             self._record = _open_record(self._directory, self._guarded.roots[0])
             self._make()
         except OSError as error:
             raise HostError(f"cannot guard {self._guarded.roots[0]}: {error.strerror}") from error
-        ours, self._orders = os.pipe()
-        self._answer, theirs = os.pipe()
+        self._orders, self._answer = orders, answer
         self._pid = os.fork()
         if self._pid == 0:
             self._keep(ours, theirs)
-        for descriptor in (ours, theirs, self._record):
-            os.close(descriptor)
-        return self
 
     def __exit__(self, *exception: object) -> None:
         if not self._pid:

@@ -48,3 +48,23 @@ def test_a_helper_that_has_died_is_no_success() -> None:
     done = run(HELPER_DIES)
     said = "outward: a process that was started for this has ended before its time\n"
     assert (done.returncode, done.stdout, done.stderr) == (125, "", said)
+
+
+@pytest.mark.parametrize(
+    ("deed", "said"),
+    [
+        ("raise BlockingIOError(11, 'no')", "no further process may be started"),
+        ("raise OSError(24, 'no', '/some/file')", "no further file may be opened (for /some/file)"),
+        ("raise MemoryError", "there is not enough memory"),
+    ],
+)
+def test_what_a_machine_runs_out_of_is_named(deed: str, said: str) -> None:
+    done = run(deed)
+    assert (done.returncode, done.stdout) == (125, "")
+    assert done.stderr.startswith(f"outward: {said}\n  ")
+
+
+def test_what_nobody_has_foreseen_is_not_hidden() -> None:
+    done = run("raise OSError(5, 'no')")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
