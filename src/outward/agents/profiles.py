@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from outward.agents.managed import Managed, claude_code
 from outward.agents.seeds import Seed
+from outward.core.records import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,7 +7,9 @@ import re
 import time
 from hashlib import sha256
 from pathlib import Path  # noqa: TC003 (compiled, a named tuple looks its types up)
-from typing import Final, NamedTuple
+from typing import Final
+
+from outward.core.records import NamedTuple
 
 GENESIS: Final = "0" * 64
 """What stands for the hash before the first record of a session."""

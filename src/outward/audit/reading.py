@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from outward.audit.format import belongs, sessions
+from outward.core.records import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from outward.audit.format import GENESIS, file_name, segments, unseal
 from outward.audit.locking import take
 from outward.core import HostError
+from outward.core.records import NamedTuple
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from outward.audit.format import sessions
 from outward.audit.locking import is_written
 from outward.audit.resume import last_record
+from outward.core.records import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

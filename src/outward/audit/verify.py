@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from operator import index
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from outward.audit.format import GENESIS, PRUNED, Segment, holds_seal, parse_file_name, sessions, unseal
 from outward.core import OutwardError
+from outward.core.records import NamedTuple
 
 if TYPE_CHECKING:
     from pathlib import Path

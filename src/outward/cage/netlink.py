@@ -10,7 +10,9 @@ import errno
 import os
 import socket
 import struct
-from typing import TYPE_CHECKING, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Final, Self
+
+from outward.core.records import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -28,7 +28,7 @@ from __future__ import annotations
 import errno
 import socket
 import struct
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from outward.cage.netlink import (
     ACKNOWLEDGE,
@@ -42,6 +42,7 @@ from outward.cage.netlink import (
     attribute,
     nested,
 )
+from outward.core.records import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import select
 import socket
-from typing import TYPE_CHECKING, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Final, Self
+
+from outward.core.records import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

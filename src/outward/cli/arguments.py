@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
+
+from outward.core.records import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

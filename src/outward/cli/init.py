@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import click
 
 from outward.cli.policy_file import default_policy_file
 from outward.core import HostError, OutwardError
+from outward.core.records import NamedTuple
 
 
 class _Agent(NamedTuple):

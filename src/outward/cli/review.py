@@ -7,11 +7,12 @@ import os
 import sys
 from collections import Counter
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from outward.cli.layers import choose, complete, heading, others, plain
+from outward.core.records import NamedTuple
 from outward.workspace.changes import Change, Kind, changes
 from outward.workspace.difference import Difference, differences
 

@@ -12,9 +12,10 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
-from typing import Final, NamedTuple
+from typing import Final
 
 from outward.core.errors import ClientError
+from outward.core.records import NamedTuple
 
 MAX_HOST: Final = 253
 """Octets of a host name (RFC 1035 §2.3.4, without the trailing dot)."""

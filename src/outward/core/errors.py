@@ -6,7 +6,9 @@ typed refusal. Nobody else catches them to carry on.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from outward.core.records import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

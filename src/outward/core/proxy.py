@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 from ipaddress import ip_address, ip_network
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast
 
 from outward.core.canonical import canonical_authority, is_address
 from outward.core.errors import ClientError
+from outward.core.records import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

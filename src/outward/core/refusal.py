@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from typing import Final, NamedTuple
+from typing import Final
 
 from outward.core.canonical import authority
+from outward.core.records import NamedTuple
 from outward.core.verdict import Code
 
 _LIFTED_BY_A_RULE: Final = frozenset(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
+
+from outward.core.records import NamedTuple
 
 if TYPE_CHECKING:
     from outward.core.proxy import Proxy

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from outward.core import SecretUnavailable
+from outward.core.records import NamedTuple
 
 if TYPE_CHECKING:
     import asyncio

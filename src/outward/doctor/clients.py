@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import shutil
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
+from outward.core.records import NamedTuple
 from outward.doctor.finding import Finding
 from outward.doctor.standin import DOMAIN, stand_in
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import shutil
 import subprocess
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from outward.agents import home_of
+from outward.core.records import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

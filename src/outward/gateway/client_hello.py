@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from outward.core import ClientError, canonical_host
+from outward.core.records import NamedTuple
 
 MAX_CLIENT_HELLO: Final = 32 * 1024
 """Octets; post-quantum key shares take a few kilobytes."""

@@ -12,10 +12,11 @@ import os
 import socket
 import ssl
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from outward.core import Code
 from outward.core.canonical import is_address
+from outward.core.records import NamedTuple
 from outward.gateway.denial import DialError
 from outward.gateway.guard import Guard, proxies_at
 from outward.gateway.identity import Identity, identity_for

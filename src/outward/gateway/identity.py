@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ssl
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from outward.core import SecretUnavailable
+from outward.core.records import NamedTuple
 from outward.pki.chain import load_chain
 
 if TYPE_CHECKING:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from typing import Final, NamedTuple
+from typing import Final
 
 from outward.core import Code
+from outward.core.records import NamedTuple
 from outward.gateway.denial import DialError
 
 RESOLVE_TIME: Final = 10.0

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from outward.core import Code, Request, authority
+from outward.core.records import NamedTuple
 from outward.credentials.forms.signing import Unsigned
 from outward.gateway.denial import Refused
 from outward.gateway.http1 import RequestHead, parse_response

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from outward.core import HostError
+from outward.core.records import NamedTuple
 from outward.isolation import programs
 from outward.isolation.answers import Answer, identity
 from outward.isolation.system import HOSTNAME, UID

@@ -16,9 +16,10 @@ import shutil
 import stat
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from outward.core import HostError
+from outward.core.records import NamedTuple
 from outward.isolation.unpacking import unpack
 
 if TYPE_CHECKING:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import resource
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from outward.core import HostError, Shortfall
+from outward.core.records import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import os
 import posixpath
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
+from outward.core.records import NamedTuple
 from outward.isolation import runsc
 from outward.isolation.operations import Absent, Bind, Directory, File, Fresh, Hide, Kernel, Layered, Seal, Symlink
 from outward.isolation.system import HOSTNAME

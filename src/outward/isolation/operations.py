@@ -7,7 +7,9 @@ dry run shows exactly what would be done. ``hold`` gives the number of a descrip
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
+
+from outward.core.records import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,9 +6,10 @@ import os
 import stat
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from outward.core import HostError, Shortfall
+from outward.core.records import NamedTuple
 from outward.isolation.operations import Hide
 from outward.isolation.programs import installed
 from outward.isolation.system import NOTHING, UID

@@ -12,7 +12,9 @@ so. It is more of the kernel to attack, though.
 from __future__ import annotations
 
 import errno
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
+
+from outward.core.records import NamedTuple
 
 Profile = Literal["default", "nested"]
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from outward.core import HostError
+from outward.core.records import NamedTuple
 from outward.pki import store
 from outward.pki.chain import load_chain
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
-from typing import Final, NamedTuple
+from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from outward.core import HostError
+from outward.core.records import NamedTuple
 
 BACKDATED: Final = timedelta(days=1)
 """Sandboxes and virtual machines have clocks of their own; a certificate from the future is refused by every client."""

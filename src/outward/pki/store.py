@@ -9,9 +9,10 @@ import stat
 import time
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from outward.core import HostError
+from outward.core.records import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from outward.core import Action, ClientError, Destination, Limits, OutwardError, Proxy, Rule, canonical_host
+from outward.core.records import NamedTuple
 from outward.policy import injections, rules, tree
 from outward.policy.model import AgentSpec, SandboxSpec, SecretSpec, WorkspaceSpec
 from outward.policy.secret_fields import AWS_STS_PARTS, SOURCES

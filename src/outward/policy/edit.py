@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
 from outward.core import OutwardError, canonical_authority
+from outward.core.records import NamedTuple
 from outward.policy import texts
 from outward.policy.tree import Mapping, Node, Scalar, Sequence, read_tree
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from outward.core import Limits
+from outward.core.records import NamedTuple
 from outward.policy.decide import Decider
 
 if TYPE_CHECKING:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Self
 
 from outward.core import OutwardError
+from outward.core.records import NamedTuple
 from outward.policy.load import load
 
 if TYPE_CHECKING:

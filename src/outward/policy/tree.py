@@ -8,9 +8,10 @@ and only ``true`` and ``false`` are booleans.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from outward.core import PolicyError, Problem
+from outward.core.records import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,8 +18,9 @@ import json
 import os
 import socket
 from enum import Enum
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
+from outward.core.records import NamedTuple
 from outward.policy import Sources
 
 if TYPE_CHECKING:

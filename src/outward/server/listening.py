@@ -9,10 +9,11 @@ import stat
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from outward.core import DEFAULT_PORT, HostError, OutwardError, canonical_host
+from outward.core.records import NamedTuple
 from outward.gateway import ProxyFront, ReverseFront, ReverseRoute, SocksFront, TransparentFront
 
 if TYPE_CHECKING:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from outward.agents import Seeding, bring_along, home_of, managed_files, plant
 from outward.backends import Place, find
 from outward.core import HostError
+from outward.core.records import NamedTuple
 from outward.credentials.local.place import opening_files
 from outward.isolation import system
 from outward.isolation.launch import Launch

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from outward.audit import Journal, new_session
 from outward.backends import Spec
 from outward.cage import PLAIN_PORTS
 from outward.core import HostError
+from outward.core.records import NamedTuple
 from outward.core.summary import Summary
 from outward.credentials import CredentialStore
 from outward.pki import Authority

@@ -10,9 +10,10 @@ import errno
 import os
 import stat
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from outward import kernel
+from outward.core.records import NamedTuple
 from outward.workspace.changes import Change, Kind
 from outward.workspace.tree import Tree, is_directory, is_link
 

@@ -11,8 +11,9 @@ import stat
 from contextlib import suppress
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
+from outward.core.records import NamedTuple
 from outward.workspace.overlay import is_opaque, is_whiteout, was_copied
 from outward.workspace.suspicious import suspicions
 from outward.workspace.tree import Tree, is_directory, is_file, is_link

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
+from outward.core.records import NamedTuple
 from outward.workspace.changes import Change, Kind
 from outward.workspace.tree import Tree, is_file, is_link
 

@@ -15,10 +15,11 @@ import json
 import os
 import select
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, Protocol, Self
+from typing import TYPE_CHECKING, Final, NoReturn, Protocol, Self
 
 from outward import kernel
 from outward.core import HostError
+from outward.core.records import NamedTuple
 from outward.forked import detach
 from outward.workspace.aside import new_fixed, set_aside
 from outward.workspace.patterns import Globs

@@ -20,9 +20,10 @@ import stat
 from contextlib import suppress
 from itertools import chain, repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, Protocol, Self
+from typing import TYPE_CHECKING, Final, NoReturn, Protocol, Self
 
 from outward import kernel
+from outward.core.records import NamedTuple
 from outward.forked import detach
 from outward.workspace.appeared import Appeared
 from outward.workspace.inside import Inside

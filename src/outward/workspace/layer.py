@@ -12,10 +12,11 @@ import json
 import os
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from outward import kernel
 from outward.core import HostError, OutwardError
+from outward.core.records import NamedTuple
 from outward.workspace.appeared import appeared
 from outward.workspace.masks import mask
 from outward.workspace.overlay import Overlay

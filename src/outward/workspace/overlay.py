@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import re
 import stat
-from typing import NamedTuple
 
 from outward import kernel
+from outward.core.records import NamedTuple
 
 WHITEOUT = os.makedev(0, 0)
 """The device number of the character device that stands for "not there"."""

@@ -6,8 +6,9 @@ Runs before the agent does. Whatever cannot be looked at is hidden; whatever van
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
+from outward.core.records import NamedTuple
 from outward.workspace.fixed import FIXED, looks_like_repository, parts_of
 from outward.workspace.hidden import EXAMPLES, HIDDEN, PRIVATE_KEY, SNIFF_LIMIT, SNIFFED
 from outward.workspace.patterns import Globs, Names

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from outward.core import HostError
+from outward.core.records import NamedTuple
 from outward.workspace.aside import identified
 from outward.workspace.fixed import STAND_INS
 from outward.workspace.guard import Guarded, StandIn

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import subprocess
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from outward.core import HostError
+from outward.core.records import NamedTuple
 from outward.isolation import programs
 
 if TYPE_CHECKING:

@@ -5,8 +5,9 @@ Nothing here touches the disk: files and layers are given by functions of the ca
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
+from outward.core.records import NamedTuple
 from outward.isolation.operations import Bind, Directory, File, Fresh, Hide, Symlink
 
 if TYPE_CHECKING:

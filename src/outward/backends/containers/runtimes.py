@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from outward.core import HostError
+from outward.core.records import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
+from outward.core.records import NamedTuple
 from outward.isolation.answers import Answer, identity
 
 if TYPE_CHECKING:

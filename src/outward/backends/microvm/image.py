@@ -10,11 +10,12 @@ import re
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from outward.backends.microvm.cpio import Entry, archive, directory, file, link
 from outward.backends.microvm.guest import APPLETS, MODULES
 from outward.core import HostError
+from outward.core.records import NamedTuple
 from outward.isolation import programs
 
 if TYPE_CHECKING:

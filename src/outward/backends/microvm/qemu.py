@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from outward.backends.microvm.view import ROOT
+from outward.core.records import NamedTuple
 
 _QUIET: Final = (
     "-nodefaults",

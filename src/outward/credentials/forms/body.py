@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 from urllib.parse import quote
 
 from outward.core import SecretUnavailable
+from outward.core.records import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

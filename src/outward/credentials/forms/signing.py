@@ -6,9 +6,10 @@ of the body), and goes no further.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from outward.core import SecretUnavailable
+from outward.core.records import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -6,9 +6,10 @@ import contextlib
 import json
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal
 
 from outward.core import HostError
+from outward.core.records import NamedTuple
 from outward.credentials.local import files, unlocking
 from outward.credentials.local.encrypted import EncryptedFile
 from outward.credentials.local.place import ENCRYPTED, INDEX, secrets_directory, state_root

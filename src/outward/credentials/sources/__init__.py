@@ -12,9 +12,10 @@ take its time but never holds up the event loop: what blocks goes into a thread 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from outward.core import NO_CALLER_PROXIES
+from outward.core.records import NamedTuple
 from outward.credentials.kept import Fetched
 from outward.credentials.sources import env, file
 

@@ -14,12 +14,13 @@ import json as json_
 import re
 import ssl
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from outward.core import ClientError, SecretUnavailable, canonical_host
 from outward.core.canonical import is_address
 from outward.core.proxy import bypassed
+from outward.core.records import NamedTuple
 from outward.credentials.sources.threads import in_thread
 
 if TYPE_CHECKING:

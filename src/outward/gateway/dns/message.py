@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import struct
 from enum import IntEnum
-from typing import Final, NamedTuple
+from typing import Final
+
+from outward.core.records import NamedTuple
 
 A: Final = 1
 AAAA: Final = 28

@@ -6,8 +6,9 @@ import errno
 import socket
 import sys
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Final, NamedTuple
+from typing import Final
 
+from outward.core.records import NamedTuple
 from outward.gateway.address import plain
 
 _ORIGINAL_DST: Final = 80

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Generator
 from enum import IntEnum
 from ipaddress import IPv4Address, IPv6Address
-from typing import Final, NamedTuple, TypeAlias, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 from outward.core import ClientError, canonical_host
+from outward.core.records import NamedTuple
 
 VERSION: Final = 5
 NO_AUTHENTICATION: Final = 0

@@ -7,9 +7,10 @@ for the end of the connection, while streams in flight have to go on (§6.8).
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from outward.core import OutwardError
+from outward.core.records import NamedTuple
 from outward.gateway.http1 import MAX_HEAD
 
 HEADER: Final = 9

@@ -10,9 +10,10 @@ import os
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from outward.core import HostError
+from outward.core.records import NamedTuple
 from outward.isolation.cgroups.groups import CONTROLLERS, own_name, words
 from outward.isolation.cgroups.nowhere import Nowhere
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
+from outward.core.records import NamedTuple
 from outward.isolation.cgroups.groups import CONTROLLERS, group, own_name
 
 if TYPE_CHECKING:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from outward.core.records import NamedTuple
 from outward.policy.shapes.shape import Value, nearest, shown
 from outward.policy.tree import Mapping, Scalar, Sequence
 

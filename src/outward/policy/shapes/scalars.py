@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from outward.core import ClientError
+from outward.core.records import NamedTuple
 from outward.policy.shapes.shape import Value, nearest, shown
 from outward.policy.tree import Scalar
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from outward.core import Problem
+from outward.core.records import NamedTuple
 from outward.policy.tree import Scalar
 
 if TYPE_CHECKING:

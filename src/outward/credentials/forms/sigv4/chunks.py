@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from outward.core import ClientError
+from outward.core.records import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote_to_bytes
 
 from outward.core import ClientError
 from outward.core.canonical import folded_name
+from outward.core.records import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
