@@ -30,7 +30,7 @@ class Cage:
         self.pid: Final = pid
         self.sockets = Sockets()
         self._control: Final = control
-        self._sweeper: Final = Sweeper()
+        self._sweeper: Sweeper | None = None
         self._status: int | None = None
 
     @classmethod
@@ -46,7 +46,6 @@ class Cage:
         theirs.close()
         cage = cls(pid, ours)
         try:
-            cage._sweeper.start()
             cage._prepare()
         except BaseException:
             cage.close()
@@ -54,6 +53,7 @@ class Cage:
         return cage
 
     def _prepare(self) -> None:
+        self._sweeper = Sweeper()
         try:
             self.sockets = take(self._control)
             self._sweeper.watch(self.pid)
@@ -104,7 +104,8 @@ class Cage:
         self.sockets.close()
         self.kill()
         self.wait()
-        self._sweeper.close()
+        if self._sweeper is not None:
+            self._sweeper.close()
 
     def __enter__(self) -> Self:
         return self

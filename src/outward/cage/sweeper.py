@@ -27,26 +27,23 @@ _BETWEEN: Final = 0.01
 
 
 class Sweeper:
-    """The owner's end."""
+    """The owner's end. Forks: make it while there are no other threads. Raises :class:`OSError` where it cannot."""
 
     def __init__(self) -> None:
-        self._ours, self._theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-
-    def start(self) -> None:
-        """Forks: call it while there are no other threads. Raises :class:`OSError` where there may be no more processes."""
-        pid = os.fork()
-        if pid == 0:
-            _start(self._theirs)
-        _, status = os.waitpid(pid, 0)
-        self._theirs.close()
-        if status:
-            number = os.waitstatus_to_exitcode(status)
-            raise (
-                OSError(number, os.strerror(number)) if number > 0 else ChildProcessError(errno.ECHILD, "it was killed")
-            )
+        self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._between = os.fork()
+        if self._between == 0:
+            _start(theirs)
+        theirs.close()
 
     def watch(self, process: int) -> None:
-        """Says in whose network namespace to sweep. Raises :class:`OSError` where that has ended, or nobody listens."""
+        """Says in whose network namespace to sweep.
+
+        Raises :class:`OSError` where that has ended, where nobody listens, or where there may be no such process.
+        """
+        status = self._reap()
+        if status > 0:
+            raise OSError(status, os.strerror(status))
         namespace = os.open(f"/proc/{process}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         try:
             socket.send_fds(self._ours, [b"."], [namespace])
@@ -56,7 +53,15 @@ class Sweeper:
     def close(self) -> None:
         """Lets it sweep. It is not waited for."""
         self._ours.close()
-        self._theirs.close()
+        self._reap()
+
+    def _reap(self) -> int:
+        """Waits for the one in between, which ends at once: its exit status."""
+        if not self._between:
+            return 0
+        _, status = os.waitpid(self._between, 0)
+        self._between = 0
+        return os.waitstatus_to_exitcode(status)
 
 
 def _start(owner: socket.socket) -> NoReturn:
