@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import trustme
 
+from tests.support.forked import Loaded
 from tests.support.serve import Serve
 from tests.support.upstream import Handler, Upstream, echo
 
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def server_ca() -> trustme.CA:
     return trustme.CA()
+
+
+@pytest.fixture(scope="session")
+def loaded() -> Iterator[Loaded]:
+    with Loaded() as loaded:
+        yield loaded
 
 
 @pytest.fixture
@@ -43,14 +50,14 @@ def upstream(server_ca: trustme.CA) -> Iterator[Callable[..., Upstream]]:
 
 
 @pytest.fixture
-def serve(tmp_path: Path, ca_file: Path) -> Iterator[Callable[..., Serve]]:
+def serve(tmp_path: Path, ca_file: Path, loaded: Loaded) -> Iterator[Callable[..., Serve]]:
     """Starts gateways; ``CA`` in the policy's text becomes the servers' authority."""
     started: list[Serve] = []
 
     def start(policy: str, *arguments: str, env: dict[str, str] | None = None, enter: Sequence[str] = ()) -> Serve:
         directory = tmp_path / f"gateway{len(started)}"
         directory.mkdir(mode=0o700)
-        gateway = Serve(directory, policy.replace("CA", str(ca_file)), *arguments, env=env, enter=enter)
+        gateway = Serve(directory, policy.replace("CA", str(ca_file)), *arguments, env=env, enter=enter, loaded=loaded)
         started.append(gateway)
         return gateway
 

@@ -11,6 +11,7 @@ import tempfile
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -129,6 +130,7 @@ class Caller:
         return [json.loads(line) for file in files for line in file.read_bytes().splitlines()]
 
 
+@cache
 def _python_for(uid: int) -> str | None:
     """An interpreter that the user can start and that can load our packages."""
     for candidate in (sys.executable, "/usr/bin/python3"):
