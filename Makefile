@@ -35,9 +35,12 @@ clients: .clients/.ready  ## the real clients that the system tests drive
 	scripts/node-packages .clients requirements/npm
 	touch $@
 
+# The environment may forbid to keep what is compiled; here, what one process has compiled serves all others.
+test test-native test-backends: export PYTHONDONTWRITEBYTECODE :=
+
 test: check clients  ## all of the above, and every test that this machine can run
 	scripts/system-packages iproute2 nftables dbus gnome-keyring libsecret-tools libseccomp2 socat
-	$(BIN)/python -m compileall -q src  # the environment may forbid to keep what is compiled, and starts are what is waited for
+	$(BIN)/python -m compileall -q src  # most starts come from tests that keep nothing
 	$(BIN)/pytest -n 3 --dist worksteal  # on two processors: a third of them waits for something
 
 test-backends: setup clients  ## what holds in every backend: needs root, and installs docker and podman
