@@ -40,6 +40,11 @@ _AT_EMPTY_PATH: Final = 0x1000
 _OPEN_TREE_CLONE: Final = 0x1
 _MOVE_MOUNT_EMPTY_PATHS: Final = 0x4 | 0x40
 _MOUNT_ATTR_RDONLY: Final = 0x1
+_MOUNT_ATTR_NOSUID: Final = 0x2
+_MOUNT_ATTR_NODEV: Final = 0x4
+_MOUNT_ATTR_IDMAP: Final = 0x100000
+_MNT_DETACH: Final = 0x2
+_UMOUNT_NOFOLLOW: Final = 0x8
 _RESOLVE_NO_MAGICLINKS: Final = 0x02
 _RESOLVE_NO_SYMLINKS: Final = 0x04
 _RESOLVE_BENEATH: Final = 0x08
@@ -172,14 +177,50 @@ def mount_read_only(source: int, target: int) -> None:
 
     Both are open in the caller's mount namespace; no path is looked up again (open_tree(2), move_mount(2), Linux 5.12).
     """
-    clone = _check(_libc.syscall(_SYS_OPEN_TREE, source, b"", _OPEN_TREE_CLONE | _AT_EMPTY_PATH | os.O_CLOEXEC))
+    clone = clone_mount(source)
     try:
-        attributes = struct.pack("=QQQQ", _MOUNT_ATTR_RDONLY, 0, 0, 0)
-        size = ctypes.c_size_t(len(attributes))
-        _check(_libc.syscall(_SYS_MOUNT_SETATTR, clone, b"", _AT_EMPTY_PATH, attributes, size))
-        _check(_libc.syscall(_SYS_MOVE_MOUNT, clone, b"", target, b"", _MOVE_MOUNT_EMPTY_PATHS))
+        _set_attributes(clone, _MOUNT_ATTR_RDONLY)
+        attach(clone, target)
     finally:
         os.close(clone)
+
+
+def clone_mount(source: int) -> int:
+    """A descriptor of a new mount that shows what ``source`` stands for, without what is mounted below it. It is mounted nowhere,
+    and gone with the descriptor unless it is attached (open_tree(2)).
+    """
+    return _check(_libc.syscall(_SYS_OPEN_TREE, source, b"", _OPEN_TREE_CLONE | _AT_EMPTY_PATH | os.O_CLOEXEC))
+
+
+def attach(clone: int, target: int) -> None:
+    """Mounts such a clone in place of what the descriptor ``target`` stands for (move_mount(2))."""
+    _check(_libc.syscall(_SYS_MOVE_MOUNT, clone, b"", target, b"", _MOVE_MOUNT_EMPTY_PATHS))
+
+
+def restrict(clone: int, *, read_only: bool) -> None:
+    """Takes devices and set-user-id programs from such a clone, and if ``read_only`` whoever writes (mount_setattr(2))."""
+    _set_attributes(clone, _MOUNT_ATTR_NOSUID | _MOUNT_ATTR_NODEV | (_MOUNT_ATTR_RDONLY if read_only else 0))
+
+
+def map_users(clone: int, users: int) -> None:
+    """Has the owners of files in such a clone appear as the user namespace ``users`` maps them: those on disk are inside of it,
+    those in the clone outside (mount_setattr(2), MOUNT_ATTR_IDMAP).
+
+    Needs CAP_SYS_ADMIN where the file system was mounted. ``EINVAL`` says that the file system cannot, ``EPERM`` also that it
+    is mapped already.
+    """
+    _set_attributes(clone, _MOUNT_ATTR_IDMAP, users)
+
+
+def _set_attributes(clone: int, attributes: int, users: int = 0) -> None:
+    packed = struct.pack("=QQQQ", attributes, 0, 0, users)
+    size = ctypes.c_size_t(len(packed))
+    _check(_libc.syscall(_SYS_MOUNT_SETATTR, clone, b"", _AT_EMPTY_PATH, packed, size))
+
+
+def unmount(target: str) -> None:
+    """Takes away what is mounted at ``target`` with all below it; whoever is in there stays (umount2(2), MNT_DETACH)."""
+    _check(_libc.umount2(os.fsencode(target), _MNT_DETACH | _UMOUNT_NOFOLLOW))
 
 
 def inotify() -> int:

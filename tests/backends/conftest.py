@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import shutil
 import socket
 import subprocess
@@ -59,13 +60,14 @@ RUNTIMES = {
 
 class Kind(NamedTuple):
     """A backend and who runs it. ``needs`` is what the machine must have for it; ``own_kernel`` says that commands do not run on
-    the host's."""
+    the host's; ``daemon`` is the fixture of docker's."""
 
     backend: str
     unprivileged: bool
     needs: tuple[str, ...]
     options: tuple[str, ...] = ()
     own_kernel: bool = False
+    daemon: str = "daemon"
 
 
 KINDS = {
@@ -80,7 +82,15 @@ KINDS = {
         options=("--runtime", "runsc"),
         own_kernel=True,
     ),
-    "docker-user": Kind("docker", unprivileged=True, needs=("root", "dockerd", "rootlesskit", "sub-users")),
+    "docker-remapped": Kind(
+        "docker", unprivileged=False, needs=("root", "dockerd", "sub-users"), daemon="daemon_that_maps_users"
+    ),
+    "docker-user": Kind(
+        "docker",
+        unprivileged=True,
+        needs=("root", "dockerd", "rootlesskit", "sub-users"),
+        daemon="daemon_without_root",
+    ),
     "podman": Kind("podman", unprivileged=False, needs=("root", "podman")),
     "podman-user": Kind("podman", unprivileged=True, needs=("root", "podman", "sub-users")),
     "gvisor": Kind("gvisor", unprivileged=False, needs=("runsc",), own_kernel=True),
@@ -173,6 +183,13 @@ def daemon() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def daemon_that_maps_users() -> Iterator[str]:
+    """One whose containers have the users of somebody's range, none of whom is anybody outside."""
+    with docker_daemon(options=(f"--userns-remap={pwd.getpwuid(SOMEBODY).pw_name}",)) as host:
+        yield host
+
+
+@pytest.fixture(scope="session")
 def daemon_without_root() -> Iterator[str]:
     """One that belongs to an unprivileged user."""
     kit = ("rootlesskit", "--net=host", "--copy-up=/etc", "--copy-up=/run", "--propagation=rslave")
@@ -187,6 +204,7 @@ def docker_daemon(before: Sequence[str] = (), options: Sequence[str] = (), owner
     """A daemon that something starts, and that ends with the context."""
     root = Path(tempfile.mkdtemp(prefix="outward-dockerd-"))
     os.chown(root, owner, owner)
+    root.chmod(0o711)  # root of containers gets to its files even if it is nobody here
     host = f"unix://{root}/docker.sock"
     runtimes = root / "daemon.json"
     runtimes.write_text(json.dumps({"runtimes": RUNTIMES}))
@@ -247,8 +265,7 @@ def box(request: pytest.FixtureRequest, authority: trustme.CA) -> Iterator[Box]:
         box.name = request.param
         box.file(box.home / "policy.yaml", "version: 1\n")
         if kind.backend == "docker":
-            name = "daemon_without_root" if kind.unprivileged else "daemon"
-            box.environment["DOCKER_HOST"] = request.getfixturevalue(name)
+            box.environment["DOCKER_HOST"] = request.getfixturevalue(kind.daemon)
         if kind.backend == "microvm":
             box.bring_machine()
         if kind.backend == "podman":

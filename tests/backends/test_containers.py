@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.backends.conftest import CONTAINERS, boxes, write_policy
+from tests.conftest import SOMEBODY
 from tests.system.test_end import ready, until
 
 if TYPE_CHECKING:
@@ -178,6 +179,64 @@ def test_a_workspace_in_which_its_caller_can_make_nothing(box, mode):
     os.chown(box.workspace, 0, 0)
     done = box.inside("cat file", "--mode", mode)
     assert (done.stdout, done.returncode) == ("theirs\n", 0), done.stderr
+
+
+class TestMappedUsers:
+    """A docker daemon with `userns-remap`."""
+
+    pytestmark = pytest.mark.parametrize("box", boxes("docker-remapped"), indirect=True)
+
+    def test_what_is_the_callers_is_the_commands(self, box):
+        box.file(box.workspace / "private", "kept\n")
+        box.file(box.workspace / "theirs", "", 0o644)
+        os.chown(box.workspace / "theirs", SOMEBODY, SOMEBODY)
+        (box.workspace / "group").mkdir(0o770)
+        os.chown(box.workspace / "group", -1, SOMEBODY)
+        line = "cat private; stat -c %u:%g . ~ private theirs; echo made >group/made; echo x >theirs"
+        done = box.inside(f"{line}; cat /proc/self/uid_map")
+        *said, mapping = done.stdout.splitlines()
+        assert said == ["kept", "1000:1000", "1000:1000", "1000:1000", "65534:65534"]
+        assert "theirs: Permission denied" in done.stderr
+        assert mapping.split()[1] not in {"0", str(os.getuid())}
+        made = (box.workspace / "group" / "made").stat()
+        assert (made.st_uid, made.st_gid) == (os.getuid(), os.getgid())
+
+    def test_without_us_it_would_be_nobodys(self, box):
+        """What the daemon makes of the same workspace by itself."""
+        box.file(box.workspace / "private", "kept\n")
+        box.workspace.chmod(0o755)
+        assert box.inside("true").returncode == 0
+        image = box.engine("images", "--format", "{{.Repository}}:{{.Tag}}").split()[0]
+        mounts = [f"--mount=type=bind,source={path},target={path}" for path in ("/usr", str(box.workspace))]
+        line = f"stat -c %u:%g {box.workspace}; cat {box.workspace}/private 2>&1"
+        argv = ("run", "--rm", "--network=none", "--user=1000:1000", *mounts, image, "sh", "-c", f"{line} || true")
+        said = box.engine(*argv).splitlines()
+        assert said[0] == "65534:65534"
+        assert said[1].endswith("Permission denied")
+
+    def test_nothing_is_mounted_here_once_it_runs(self, box):
+        process = started(box)
+        until(lambda: not any((box.state / "containers" / "stages").iterdir()))
+        assert str(box.root) not in Path("/proc/self/mountinfo").read_text()
+        process.terminate()
+        process.wait()
+
+    @pytest.mark.parametrize("mode", ["write", "read", "review"])
+    def test_files_that_cannot_be_mapped_are_shown_as_before_and_it_is_said(self, box, mode):
+        """An overlay of its own below the workspace's path: no overlay can be mapped."""
+        layers = [box.root / name for name in ("lower", "upper", "work")]
+        for path in (*layers, box.workspace):
+            path.mkdir(exist_ok=True)
+        lower, upper, work = layers
+        box.file(lower / "file", "kept\n")
+        options = f"lowerdir={lower},upperdir={upper},workdir={work}"
+        subprocess.run(["mount", "-t", "overlay", "overlay", "-o", options, box.workspace], check=True)
+        try:
+            done = box.inside("cat file; cat /proc/self/uid_map", "--mode", mode)
+        finally:
+            subprocess.run(["umount", box.workspace], check=True)
+        assert done.stdout.split()[:3] == ["kept", "0", "0"]
+        assert f"is told not to: {box.workspace}: its file system does not map users" in done.stderr
 
 
 @pytest.mark.parametrize("box", boxes("podman", "podman-user"), indirect=True)

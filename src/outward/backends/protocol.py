@@ -22,13 +22,19 @@ if TYPE_CHECKING:
 
 class Place(NamedTuple):
     """What a backend may know of its caller: the state directory, the environment, the image and the engine's runtime that
-    were asked for, and what sandboxes may use."""
+    were asked for, what sandboxes may use, and the workspace where there is one already."""
 
     state: Path
     environment: Mapping[str, str]
     image: str | None = None
     limits: Limits = Limits()
     runtime: str | None = None
+    workspace: Path | None = None
+
+    @property
+    def seen(self) -> tuple[Path, ...]:
+        """The directories of the caller's that a sandbox shows, or shows files of."""
+        return tuple(path for path in (self.state, self.workspace) if path is not None)
 
 
 class Capabilities(NamedTuple):

@@ -73,7 +73,7 @@ def prepare(options: Options, authority: Authority, placeholders: Mapping[str, s
     :class:`CommandUnavailable` where the command is not in view.
     """
     limits = options.policy.sandbox.limits
-    place = Place(options.state, options.environment, options.image, limits, options.runtime)
+    place = Place(options.state, options.environment, options.image, limits, options.runtime, options.workspace)
     backend = find(options.backend, place)
     view = plan(_wanted(options, backend))
     if backend.programs is not None:

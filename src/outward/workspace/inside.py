@@ -34,13 +34,16 @@ class Inside:
     def __init__(self, pid: int, nothing: tuple[str, str], covers: Iterable[Identity]) -> None:
         mounts = os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
         root = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        owner = kernel.owner(mounts)
-        if not os.path.samestat(os.fstat(owner), os.stat("/proc/self/ns/user")):  # noqa: PTH116 (of a descriptor, too)
+        try:
+            # Root stays who it is: in an engine's user namespace it may be nobody, without power over files of nobody's.
+            kernel.join(mounts, kernel.CLONE_NEWNS)
+        except PermissionError:  # it is our own, in a user namespace below ours, and only there we have power over it
+            owner = kernel.owner(mounts)
             kernel.join(owner, kernel.CLONE_NEWUSER)
-        kernel.join(mounts, kernel.CLONE_NEWNS)
+            kernel.join(mounts, kernel.CLONE_NEWNS)
+            os.close(owner)
         os.fchdir(root)
         os.chroot(".")  # some shut themselves in once more
-        os.close(owner)
         os.close(mounts)
         self._root: Final = root
         self._nothing: Final = tuple(kernel.open_beneath(self._root, path[1:], os.O_PATH) for path in nothing)

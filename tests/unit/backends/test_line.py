@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from outward.backends import BACKENDS, Place, find
+from outward.backends.containers import docker as docker_module
 from outward.backends.containers import engine as engines
 from outward.backends.containers import line
 from outward.backends.containers.docker import Docker
@@ -12,6 +13,9 @@ from outward.isolation import programs
 from outward.isolation.launch import Launch
 
 ENGINE = Engine("/usr/bin/docker", {"PATH": "/usr/bin"})
+
+
+LAUNCH = Launch(("true",), (), {}, "/w", terminal=False)
 
 
 def docker(tmp_path, limits: Limits | None = None, **info: object) -> Docker:
@@ -65,17 +69,46 @@ def test_a_daemon_without_root_maps_root_to_its_user(tmp_path):
 
 @pytest.mark.parametrize(
     ("caller", "options", "warned"),
-    [((0, 0), [], True), ((0, 0), ["name=userns"], True), ((0, 0), ["name=rootless"], False), ((7, 7), [], False)],
+    [((0, 0), [], True), ((0, 0), ["name=userns"], False), ((0, 0), ["name=rootless"], False), ((7, 7), [], False)],
 )
+@pytest.mark.usefixtures("mappable")
 def test_who_would_be_root_of_this_machine_is_told(tmp_path, monkeypatch, caller, options, warned):
     monkeypatch.setattr(line, "caller", lambda: caller)
     assert bool(docker(tmp_path, SecurityOptions=options).warnings) is warned
 
 
-def test_a_daemon_that_maps_users_is_told_not_to(tmp_path):
-    launch = Launch(("true",), (), {}, "/w", terminal=False)
-    assert "docker     --userns=host" in docker(tmp_path, SecurityOptions=["name=userns"]).describe(launch)
-    assert "docker     --userns=host" not in docker(tmp_path).describe(launch)
+@pytest.fixture
+def mappable(monkeypatch):
+    monkeypatch.setattr(docker_module, "obstacle", lambda paths, caller: "")
+
+
+@pytest.mark.usefixtures("mappable")
+def test_the_mapping_of_a_daemon_is_used(tmp_path):
+    mapping = docker(tmp_path, SecurityOptions=["name=userns"])
+    lines = list(mapping.describe(LAUNCH))
+    assert "docker     --user=1000:1000" in lines
+    assert "docker     users as the daemon maps them (userns-remap): 1000 inside is you outside" in lines
+    assert not any("--userns" in each for each in lines)
+    assert mapping.probe().remarks == ("users as the daemon maps them (userns-remap): 1000 inside is you outside",)
+    assert not any("maps" in each for each in docker(tmp_path).describe(LAUNCH))
+
+
+def test_a_daemon_that_cannot_map_the_callers_files_is_told_not_to(tmp_path, monkeypatch):
+    monkeypatch.setattr(line, "caller", lambda: (0, 0))
+    monkeypatch.setattr(docker_module, "obstacle", lambda paths, caller: "/w: no way")
+    unmapped = docker(tmp_path, SecurityOptions=["name=userns"])
+    assert "docker     --userns=host" in unmapped.describe(LAUNCH)
+    assert "docker     --user=0:0" in unmapped.describe(LAUNCH)
+    reason, _ = unmapped.warnings
+    assert reason == "docker's daemon maps users (userns-remap) and is told not to: /w: no way"
+    assert unmapped.probe().remarks == (reason,)
+
+
+@pytest.mark.usefixtures("mappable")
+def test_gvisor_is_told_not_to_map(tmp_path):
+    runtimes = {"runsc": {"path": "/usr/bin/runsc", "runtimeArgs": ["--network=host"]}}
+    found = docker(tmp_path, SecurityOptions=["name=userns"], DefaultRuntime="runsc", Runtimes=runtimes)
+    assert "docker     --userns=host" in found.describe(LAUNCH)
 
 
 def test_a_daemon_that_does_not_answer_is_an_error(tmp_path):

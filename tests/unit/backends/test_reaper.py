@@ -28,35 +28,45 @@ def engine(tmp_path: Path) -> Engine:
 
 
 @pytest.fixture
+def stage(tmp_path: Path) -> Path:
+    """Nothing is mounted there."""
+    (tmp_path / "stage").mkdir()
+    return tmp_path / "stage"
+
+
+@pytest.fixture
 def asked(tmp_path: Path) -> Path:
     (tmp_path / "asked").touch()
     return tmp_path / "asked"
 
 
-def test_what_ended_well_needs_no_removal(engine, asked):
-    with reaping(engine, ("a", "b")) as ours:
+def test_what_ended_well_needs_no_removal(engine, asked, stage):
+    with reaping(engine, ("a", "b"), stage) as ours:
         ours.also("undo")
+        assert stage.exists()
     assert asked.read_text() == ""
+    assert not stage.exists()
 
 
-def test_what_failed_is_removed_before_anybody_is_told(engine, asked):
+def test_what_failed_is_removed_before_anybody_is_told(engine, asked, stage):
     def fail() -> None:
-        with reaping(engine, ("a", "b")) as ours:
+        with reaping(engine, ("a", "b"), stage) as ours:
             ours.also("undo")  # whoever is not killed does it
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
         fail()
     assert asked.read_text() == REMOVED
+    assert not stage.exists()
 
 
-def test_when_we_are_killed_it_asks_twice_and_undoes_the_rest_once(engine, asked, monkeypatch):
+def test_when_we_are_killed_it_asks_twice_and_undoes_the_rest_once(engine, asked, stage, monkeypatch):
     """What we had asked the engine for may have come to be after the first time."""
     monkeypatch.setattr(reaper, "_LATER", 0.0)
     ready, said = os.pipe()
     pid = os.fork()
     if pid == 0:
-        with reaping(engine, ("a", "b")) as ours:
+        with reaping(engine, ("a", "b"), stage) as ours:
             ours.also("undo", "this")
             ours.also("undo", "that\n")
             os.write(said, b"x")
@@ -64,6 +74,6 @@ def test_when_we_are_killed_it_asks_twice_and_undoes_the_rest_once(engine, asked
     os.read(ready, 1)
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
-    until(lambda: asked.read_text() == 2 * REMOVED + "undo this\nundo that\n\n")
+    until(lambda: asked.read_text() == 2 * REMOVED + "undo this\nundo that\n\n" and not stage.exists())
     os.close(ready)
     os.close(said)

@@ -35,6 +35,11 @@ class Keeper:
     def with_environment(self, **environment: str) -> Engine:
         return Engine(str(self.log.with_name("podman")), {"PATH": "/usr/bin:/bin", **environment})
 
+    def remains(self, **environment: str) -> Remains:
+        """As the next start finds them."""
+        place = self.log.parent
+        return Remains(self.with_environment(**environment), place / "sessions", place / "stages")
+
     def asked(self) -> Asked:
         said = self.log.read_text().splitlines()
         self.log.write_text("")
@@ -50,7 +55,7 @@ def die(engine: Engine, directory: Path, session: str) -> None:
     """A session that ends without a word; the lock goes with its descriptor."""
 
     def fail() -> None:
-        with Remains(engine, directory).noted(session):
+        with Remains(engine, directory, directory.with_name("stages")).noted(session):
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
@@ -59,21 +64,23 @@ def die(engine: Engine, directory: Path, session: str) -> None:
 
 def test_what_a_dead_session_left_is_removed_once(keeper, tmp_path):
     die(keeper.engine, tmp_path / "sessions", "S1")
-    remains = Remains(keeper.engine, tmp_path / "sessions")
+    (tmp_path / "stages" / "S1").mkdir(parents=True)
+    remains = keeper.remains()
     remains.sweep()
+    assert not (tmp_path / "stages" / "S1").exists()
     assert keeper.asked() == [LOOK.format("S1"), "rm --force --volumes --time=0 c1"]
     remains.sweep()
     assert keeper.asked() == []
 
 
 def test_what_lives_is_left_alone(keeper, tmp_path):
-    with Remains(keeper.engine, tmp_path / "sessions").noted("S1"):
-        Remains(keeper.engine, tmp_path / "sessions").sweep()
+    with keeper.remains().noted("S1"):
+        keeper.remains().sweep()
     assert keeper.asked() == []
 
 
 def test_after_an_orderly_end_nobody_is_asked(keeper, tmp_path):
-    remains = Remains(keeper.engine, tmp_path / "sessions")
+    remains = keeper.remains()
     remains.sweep()
     with remains.noted("S1"):
         pass
@@ -84,10 +91,10 @@ def test_after_an_orderly_end_nobody_is_asked(keeper, tmp_path):
 def test_what_could_not_be_removed_is_left_for_the_next_time(keeper, tmp_path):
     die(keeper.engine, tmp_path / "sessions", "S1")
     keeper.obedient.unlink()
-    Remains(keeper.engine, tmp_path / "sessions").sweep()
+    keeper.remains().sweep()
     keeper.obedient.touch()
     keeper.asked()
-    Remains(keeper.engine, tmp_path / "sessions").sweep()
+    keeper.remains().sweep()
     assert keeper.asked()[-1].startswith("rm ")
 
 
@@ -96,5 +103,5 @@ def test_what_could_not_be_removed_is_left_for_the_next_time(keeper, tmp_path):
 )
 def test_another_daemon_is_not_asked(keeper, tmp_path, variables, same):
     die(keeper.engine, tmp_path / "sessions", "S1")
-    Remains(keeper.with_environment(**variables), tmp_path / "sessions").sweep()
+    keeper.remains(**variables).sweep()
     assert bool(keeper.asked()) is same

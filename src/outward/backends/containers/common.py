@@ -44,6 +44,7 @@ class Builder:
         self.user: Final = user
         self._recursive: Final = recursive
         self._state: Final = place.state / "containers"
+        self._stages: Final = self._state / "stages"
         self._contents: Final = Contents(self._state / "files")
 
     @contextmanager
@@ -52,10 +53,14 @@ class Builder:
 
         Forks, as in :func:`~outward.backends.containers.reaper.reaping`.
         """
-        remains = Remains(self.engine, self._state / "sessions")
+        remains = Remains(self.engine, self._state / "sessions", self._stages)
         remains.sweep()
-        with remains.noted(session), reaping(self.engine, names) as reaper:
+        with remains.noted(session), reaping(self.engine, names, self.stage(session)) as reaper:
             yield reaper
+
+    def stage(self, session: str) -> Path:
+        """Where a stage may be (see :mod:`.stage`), which goes with the containers."""
+        return self._stages / session
 
     @property
     def in_memory(self) -> int | None:

@@ -20,10 +20,12 @@ from outward.backends.containers import layered, line, root, runtimes
 from outward.backends.containers.common import SHELL, Builder
 from outward.backends.containers.mounts import volume
 from outward.backends.containers.sandbox import Container, GVisorContainer, anchored, words_of
+from outward.backends.containers.stage import obstacle, staged, strike
 from outward.backends.protocol import Capabilities
 from outward.cage import enter
 from outward.core import HostError, Shortfall
 from outward.isolation import runsc, system
+from outward.isolation.system import UID
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -44,6 +46,9 @@ _ROOT: Final = (
     "with root's docker the command is root of this machine, without any capability but in no user namespace of its own: "
     "prefer --backend podman or bubblewrap, or a docker daemon without root (dockerd-rootless)"
 )
+
+_MAPPED: Final = f"users as the daemon maps them (userns-remap): {UID} inside is you outside"
+_UNMAPPED: Final = "docker's daemon maps users (userns-remap) and is told not to: {}"
 
 _GROUPS: Final = {"memory": "MemoryLimit", "cpus": "CpuCfsQuota", "pids": "PidsLimit"}
 """The limits, and what the daemon calls its ability to hold them."""
@@ -82,8 +87,11 @@ class Docker:
         self._runtime: Final = runtimes.choose(place.runtime, info)
         if self._runtime.gvisor:
             place = place._replace(limits=runsc.held(place.limits))
+        maps = self._is("userns") and not self._runtime.gvisor  # that shows only its own kernel to the command
+        self._obstacle: Final = obstacle(place.seen, line.caller()) if maps else ""
+        self._mapped: Final = maps and not self._obstacle
         # A daemon without root maps root inside to who runs it: the caller.
-        user = (0, 0) if self._is("rootless") else line.caller()
+        user = (0, 0) if self._is("rootless") else (UID, UID) if self._mapped else line.caller()
         self._build: Final = Builder(engine, place, user, recursive=self._is("rootless"))
 
     @property
@@ -112,12 +120,15 @@ class Docker:
     @property
     def warnings(self) -> tuple[str, ...]:
         """Whether the command is root of this machine."""
-        return () if self._is("rootless") or self._runtime.gvisor or self._build.user[0] != 0 else (_ROOT,)
+        if self._is("rootless") or self._runtime.gvisor or self._build.user[0] != 0:
+            return ()
+        return (*([_UNMAPPED.format(self._obstacle)] if self._obstacle else []), _ROOT)
 
     def probe(self) -> Capabilities:
         """Starts nothing: the daemon has answered already."""
         variants = tuple(("--runtime", name) for name in runtimes.of_gvisor(self._info))
-        return Capabilities(f"docker {self._info.get('ServerVersion', '')}", variants=variants)
+        users = (_MAPPED,) if self._mapped else (_UNMAPPED.format(self._obstacle),) if self._obstacle else ()
+        return Capabilities(f"docker {self._info.get('ServerVersion', '')}", users, variants)
 
     def system(self, empties: Empties, home: str) -> Iterable[Operation]:
         """The host's programs or the image's."""
@@ -127,6 +138,8 @@ class Docker:
         """The line that confines."""
         for word in (*self._confined(launch, "SESSION"), *self._runtime.arguments):
             yield f"{'docker':<11}{word}"
+        if self._mapped:
+            yield f"{'docker':<11}{_MAPPED}"
         if self._runtime.gvisor:
             yield f"{'kernel':<11}gVisor, seccomp {launch.seccomp} does not apply"
 
@@ -152,7 +165,7 @@ class Docker:
             shared = [f"--network=container:{held}", *self._runtime.arguments, *variables]
             shared += [] if self._runtime.gvisor else [f"--pid=container:{held}"]
             shared += ["--tty"] if launch.terminal else []
-            mounted = self._mounted(spec, found)
+            mounted = self._mounted(spec, found, holder)
             program, *arguments = launch.command
             client = stack.enter_context(
                 Child(
@@ -166,24 +179,25 @@ class Docker:
                     terminal=launch.terminal,
                 )
             )
-            sandbox = self._sandbox(client, sockets, command, anchor)
+            sandbox = self._sandbox(client, sockets, spec.session, anchor)
             try:
                 yield sandbox
             finally:
                 sandbox.kill()
                 client.wait()  # it ends with its container
 
-    def _sandbox(self, client: Child, sockets: Sockets, command: str, anchor: int) -> Container:
+    def _sandbox(self, client: Child, sockets: Sockets, session: str, anchor: int) -> Container:
         ours = os.geteuid() == 0 or self._is("rootless")
-        leader = partial(self._process, command)
+        command = line.name(session)
+        leader = partial(self._leader, command, self._build.stage(session))
         if self._runtime.gvisor:
             return GVisorContainer(client, sockets, leader, anchor, ours=ours, engine=self._engine, name=command)
         return Container(client, sockets, leader, anchor, ours=ours)
 
     def _confined(self, launch: Launch, session: str) -> list[str]:
-        """The line. The workspace belongs to the caller, and to nobody in a mapping of the daemon's."""
-        mapped = ["--userns=host"] if self._is("userns") else []
-        return [*mapped, *self._build.confined(launch, session)]
+        """The line. Where a daemon's mapping of users cannot be used, files would belong to nobody in it."""
+        unmapped = ["--userns=host"] if self._is("userns") and not self._mapped else []
+        return [*unmapped, *self._build.confined(launch, session)]
 
     def _root(self, entries: Iterable[Any]) -> str:
         """The image of a root directory with nothing in it; it is made when it is not there."""
@@ -206,12 +220,17 @@ class Docker:
             return []
         return self._build.mount_arguments(mount for mount in found if mount.target in system.SYSTEM)
 
-    def _mounted(self, spec: Spec, found: list[Mount]) -> list[str]:
-        if spec.layer is None:
-            return self._build.mount_arguments(found)
-        workspace = spec.launch.directory
-        others = self._build.mount_arguments(mount for mount in found if mount.target != workspace)
-        return [*volume(workspace, layered.laid_out(spec.layer).options()), *others]
+    def _mounted(self, spec: Spec, found: list[Mount], holder: int) -> list[str]:
+        layer, workspace = spec.layer, spec.launch.directory
+        overlay = None if layer is None else layered.laid_out(layer)
+        if layer is not None:
+            found = [mount for mount in found if mount.target != workspace]
+        if self._mapped:
+            with staged(self._build.stage(spec.session), holder, line.caller()) as stage:
+                found = [stage.mount(mount) for mount in found]
+                overlay = None if layer is None else stage.layer(layer).overlay
+        volumes = () if overlay is None else volume(workspace, overlay.options())
+        return [*volumes, *self._build.mount_arguments(found)]
 
     def _hold(self, name: str, confined: list[str], image: str, stack: ExitStack) -> int:
         """Starts the holder: its process id, outside."""
@@ -242,6 +261,12 @@ class Docker:
         process = self._process(name)
         if process is None:
             raise HostError("docker's container ended before anything was run")
+        return process
+
+    def _leader(self, name: str, stage: Path) -> int | None:
+        process = self._process(name)
+        if process is not None:
+            strike(stage)  # what was on it is mounted inside by now
         return process
 
     def _process(self, name: str) -> int | None:

@@ -10,13 +10,15 @@ import json
 import os
 import signal
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
+from outward.backends.containers.stage import strike
 from outward.forked import close_all_but
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
     from typing import NoReturn
 
     from outward.backends.containers.engine import Engine
@@ -41,15 +43,16 @@ class Reaper:
 
 
 @contextmanager
-def reaping(engine: Engine, names: Sequence[str]) -> Iterator[Reaper]:
-    """Removes the containers ``names`` after the context, or after our end. Those that are gone already are no error.
+def reaping(engine: Engine, names: Sequence[str], stage: Path) -> Iterator[Reaper]:
+    """Strikes the ``stage`` and removes the containers ``names`` after the context, or after our end. What is gone already is no
+    error.
 
     Forks: enter it while there are no other threads.
     """
     theirs, ours = os.pipe()
     pid = os.fork()
     if pid == 0:
-        _reap(engine, names, theirs)
+        _reap(engine, names, stage, theirs)
     os.close(theirs)
     try:
         yield Reaper(ours)
@@ -63,7 +66,7 @@ def reaping(engine: Engine, names: Sequence[str]) -> Iterator[Reaper]:
         os.waitpid(pid, 0)
 
 
-def _reap(engine: Engine, names: Sequence[str], pipe: int) -> NoReturn:
+def _reap(engine: Engine, names: Sequence[str], stage: Path, pipe: int) -> NoReturn:
     try:
         os.setsid()
         close_all_but(pipe)
@@ -73,6 +76,8 @@ def _reap(engine: Engine, names: Sequence[str], pipe: int) -> NoReturn:
         os.chdir("/")
         with os.fdopen(pipe, "rb") as told:
             *others, last = told.read().split(b"\n")
+        with suppress(OSError):  # the containers go in any case
+            strike(stage)
         if last != _DONE:
             for number in _ENDING:
                 signal.signal(number, signal.SIG_DFL)

@@ -1,4 +1,5 @@
-"""Containers of sessions that could not end in order: neither they nor their reaper were left to, or the machine was not.
+"""Containers, and their stages, of sessions that could not end in order: neither they nor their reaper were left to, or the
+machine was not.
 
 While a session may have containers there is a file with its name, and on it a lock, which the kernel releases with the session.
 A file without a lock is a dead session's: the next start asks the engine for what is labelled as that session's and removes it.
@@ -15,6 +16,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from outward.backends.containers import line
+from outward.backends.containers.stage import strike
 from outward.core import HostError
 
 if TYPE_CHECKING:
@@ -33,10 +35,11 @@ _DRAFT: Final = "."
 
 
 class Remains:
-    """The files of one engine and one user, below ``directory``."""
+    """The files of one engine and one user, below ``directory``; ``stages`` is the directory of sessions' stages."""
 
-    def __init__(self, engine: Engine, directory: Path) -> None:
+    def __init__(self, engine: Engine, directory: Path, stages: Path) -> None:
         self._engine: Final = engine
+        self._stages: Final = stages
         which = sorted(item for item in engine.environment.items() if item[0] not in _PASSING)
         name = hashlib.sha256(json.dumps([engine.path, os.geteuid(), which]).encode()).hexdigest()[:20]
         self._directory: Final = directory / name
@@ -72,6 +75,7 @@ class Remains:
         label = f"label={line.LABEL}={session}"
         if found := self._engine.ask("ps", "--all", "--quiet", "--filter", label).split():
             self._engine.ask(*self._engine.removal(found))
+        strike(self._stages / session)
 
 
 def _lock(descriptor: int) -> bool:
