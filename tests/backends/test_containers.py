@@ -201,6 +201,19 @@ class TestMappedUsers:
         made = (box.workspace / "group" / "made").stat()
         assert (made.st_uid, made.st_gid) == (os.getuid(), os.getgid())
 
+    def test_what_appears_is_hidden_whoever_its_directory_is_shared_with(self, box):
+        """To the kernel nobody inside has power over a file with a group that is nobody's there, our own process neither."""
+        (box.workspace / "group").mkdir()
+        os.chown(box.workspace / "group", -1, SOMEBODY)
+        (box.workspace / "group").chmod(0o750)
+        loop = "for each in 1 2 3 4 5 6 7 8 9 10; do sleep 0.1; cat group/.env; done"
+        process = box.start("run", "--quiet", "--", "sh", "-c", f"echo ready; {loop} >~/seen 2>&1; cat group/.env")
+        ready(process)
+        box.file(box.workspace / "group" / ".env", "KEY=hidden-value\n")
+        said, errors = process.communicate(timeout=60)
+        assert "hidden-value" not in said, errors
+        assert process.returncode == 0, errors
+
     def test_without_us_it_would_be_nobodys(self, box):
         """What the daemon makes of the same workspace by itself."""
         box.file(box.workspace / "private", "kept\n")
@@ -234,7 +247,7 @@ class TestMappedUsers:
         try:
             done = box.inside("cat file; cat /proc/self/uid_map", "--mode", mode)
         finally:
-            subprocess.run(["umount", box.workspace], check=True)
+            subprocess.run(["umount", "--lazy", box.workspace], check=True)  # what watched it takes a moment to go
         assert done.stdout.split()[:3] == ["kept", "0", "0"]
         assert f"is told not to: {box.workspace}: its file system does not map users" in done.stderr
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from outward.backends import Place, find
+from outward.backends import Capabilities, Place, find
 from outward.backends.microvm import accelerated
 from outward.core import HostError
 from outward.doctor.finding import Finding
@@ -19,7 +19,7 @@ PATIENCE: Final = 120.0
 """Seconds; a virtual machine without hardware for it takes a few."""
 
 _VARIED: Final = frozenset({"docker"})
-"""Those that may have variants; to ask the others takes as long as the trial."""
+"""Those that may have variants and remarks; to ask the others takes as long as the trial."""
 
 _OTHERWISE: Final = "`outward run --backend {name} -- true` says the same; what it needs is in docs/backends."
 _NOTHING_ALLOWED: Final = "version: 1\n"
@@ -30,10 +30,13 @@ def try_backends(names: Iterable[str], trials: Trials, watch: Callable[[str], No
     for name in names:
         watch(name)
         finding = _try(name, (), trials)
-        yield finding
-        if finding.good and name in _VARIED:
-            for options in _variants(name, trials):
-                yield _try(name, options, trials)
+        if not finding.good or name not in _VARIED:
+            yield finding
+            continue
+        offered = _offered(name, trials)
+        yield finding._replace(found=", ".join((finding.found, *offered.remarks)))
+        for options in offered.variants:
+            yield _try(name, options, trials)
 
 
 def _try(name: str, options: tuple[str, ...], trials: Trials) -> Finding:
@@ -45,11 +48,11 @@ def _try(name: str, options: tuple[str, ...], trials: Trials) -> Finding:
     return Finding(words, False, found, remedy or _OTHERWISE.format(name=words))
 
 
-def _variants(name: str, trials: Trials) -> tuple[tuple[str, ...], ...]:
+def _offered(name: str, trials: Trials) -> Capabilities:
     try:
-        return find(name, Place(trials.state, trials.environment)).probe().variants
+        return find(name, Place(trials.state, trials.environment, workspace=trials.workspace)).probe()
     except HostError:  # it has worked a moment ago: what goes wrong now is not about variants
-        return ()
+        return Capabilities(name)
 
 
 def _how(name: str, state: Path) -> str:

@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from outward import kernel
+from outward.backends.containers import docker
 from outward.cage import Cage
 from outward.cli import doctor as cli
 from outward.core import HostError
@@ -94,6 +95,19 @@ class TestBackends:
         plain, other = try_backends(["docker"], script, ignore)
         assert (plain.name, plain.good) == ("docker", True)
         assert (other.name, other.good, other.found) == ("docker --runtime mine", False, "not this one")
+
+    def test_how_docker_treats_users_is_said(self, tmp_path, monkeypatch):
+        tools = tmp_path / "tools"
+        tools.mkdir()
+        info = json.dumps({"SecurityOptions": ["name=userns", "name=rootless"]})
+        (tools / "docker").write_text(f"#!/bin/sh\necho '{info}'\n")
+        (tools / "docker").chmod(0o755)
+        monkeypatch.setattr(programs, "SYSTEM_PATH", str(tools))
+        monkeypatch.setattr(docker, "obstacle", lambda paths, caller: f"{paths[-1]}: no way")
+        script = trials(tmp_path, "import sys", "sys.exit(0)")
+        (finding,) = try_backends(["docker"], script, ignore)
+        told = f"docker's daemon maps users (userns-remap) and is told not to: {script.workspace}: no way"
+        assert (finding.good, finding.found) == (True, f"works, {told}")
 
     def test_one_that_hangs_is_ended(self, tmp_path):
         trial = trials(tmp_path, "import time", "time.sleep(600)").run("version: 1\n", ["true"], seconds=0.5)
