@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from types import SimpleNamespace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outward.backends.containers.stage import outside, strike, swapped
+from outward.backends.containers.stage import obstacle, outside, strike, swapped
 from outward.core import HostError
 
 IDS = st.one_of(st.integers(0, 3), st.integers(0, 2**32 - 2), st.integers(2**32 - 4, 2**32 - 2))
@@ -32,6 +35,12 @@ def test_who_a_containers_user_is():
 def test_a_user_who_is_nobody(mapping):
     with pytest.raises(HostError, match="but none to 1000"):
         outside(1000, mapping)
+
+
+def test_a_kernel_that_is_too_old_is_not_asked(monkeypatch):
+    for release in ("5.10.0-23-amd64", "5.18-rc1", "4.20"):
+        monkeypatch.setattr(os, "uname", lambda release=release: SimpleNamespace(release=release))
+        assert obstacle([], (0, 0)) == "the kernel is older than Linux 5.19"
 
 
 def test_where_there_is_no_stage_none_is_struck(tmp_path):

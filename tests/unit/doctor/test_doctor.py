@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from outward import kernel
-from outward.backends.containers import docker
+from outward.backends.containers import docker, line
 from outward.cage import Cage
 from outward.cli import doctor as cli
 from outward.core import HostError
@@ -99,10 +99,11 @@ class TestBackends:
     def test_how_docker_treats_users_is_said(self, tmp_path, monkeypatch):
         tools = tmp_path / "tools"
         tools.mkdir()
-        info = json.dumps({"SecurityOptions": ["name=userns", "name=rootless"]})
+        info = json.dumps({"SecurityOptions": ["name=userns"]})
         (tools / "docker").write_text(f"#!/bin/sh\necho '{info}'\n")
         (tools / "docker").chmod(0o755)
         monkeypatch.setattr(programs, "SYSTEM_PATH", str(tools))
+        monkeypatch.setattr(line, "caller", lambda: (0, 0))
         monkeypatch.setattr(docker, "obstacle", lambda paths, caller: f"{paths[-1]}: no way")
         script = trials(tmp_path, "import sys", "sys.exit(0)")
         (finding,) = try_backends(["docker"], script, ignore)

@@ -87,7 +87,8 @@ class Docker:
         self._runtime: Final = runtimes.choose(place.runtime, info)
         if self._runtime.gvisor:
             place = place._replace(limits=runsc.held(place.limits))
-        maps = self._is("userns") and not self._runtime.gvisor  # that shows only its own kernel to the command
+        # gVisor (of 2022) starts nothing in such a mapping.
+        maps = self._is("userns") and not self._is("rootless") and not self._runtime.gvisor
         self._obstacle: Final = obstacle(place.seen, line.caller()) if maps else ""
         self._mapped: Final = maps and not self._obstacle
         # A daemon without root maps root inside to who runs it: the caller.

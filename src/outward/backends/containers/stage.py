@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import socket
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -125,8 +126,7 @@ def strike(directory: Path) -> None:
 
 def obstacle(paths: Iterable[Path], caller: tuple[int, int]) -> str:
     """Why ``paths`` cannot be shown so; empty where they can. Leaves nothing behind. Forks, as :func:`staged`."""
-    major, minor, *_ = os.uname().release.split(".")
-    if (int(major), int("".join(filter(str.isdecimal, minor)))) < _SINCE:
+    if tuple(map(int, re.findall(r"\d+", os.uname().release)[:2])) < _SINCE:
         return "the kernel is older than Linux {}.{}".format(*_SINCE)
     about = "user namespaces"
     try:
