@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes.util
+import itertools
 import os
 import pwd
 import resource
@@ -27,6 +28,8 @@ settings.load_profile("patient")
 
 SOMEBODY = 61234
 """An unprivileged user."""
+
+_homes = itertools.count()
 
 CLIENTS = Path(__file__).parents[1] / ".clients" / "bin"
 """Where ``make clients`` puts the real clients that no distribution package brings: agents, node, npm, Python's."""
@@ -102,9 +105,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test sees the caller's proxies, policy or state."""
+def _clean_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees the caller's proxies, policy or state. Its own state's directory is not there before it is wanted."""
     for name in list(os.environ):
         if name.lower().endswith("_proxy") or (name.startswith("OUTWARD_") and name != "OUTWARD_REQUIRE"):
             monkeypatch.delenv(name)
-    monkeypatch.setenv("OUTWARD_HOME", str(tmp_path / "outward-home"))
+    monkeypatch.setenv("OUTWARD_HOME", str(tmp_path_factory.getbasetemp() / f"outward-home-{next(_homes)}"))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import nullcontext
+from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
 
 import click
 import pytest
@@ -13,13 +14,10 @@ from click.testing import CliRunner
 from outward.cli.verbs import cli
 from outward.workspace.layer import Layer, Masked, create
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 
 @pytest.fixture
 def layer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layer:
-    home, workspace = tmp_path / "outward-home", tmp_path / "work"
+    home, workspace = Path(os.environ["OUTWARD_HOME"]), tmp_path / "work"
     home.mkdir(mode=0o700)
     workspace.mkdir()
     monkeypatch.chdir(workspace)
