@@ -19,6 +19,7 @@ import socket
 import subprocess
 import sys
 import threading
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,19 @@ if TYPE_CHECKING:
     from typing import IO, Self
 
 ROOT = Path(__file__).parents[2]
+READY = (
+    "ruamel.yaml",
+    "uvloop",
+    "outward.audit.telling",
+    "outward.cli.asking",
+    "outward.cli.registries",
+    "outward.cli.serve",
+    "outward.cli.verbs",
+    "outward.pki.minting",
+    "outward.server.descriptors",
+)
+"""What brings all that a gateway has loaded when it is ready."""
+
 LONGEST = 1 << 17
 """Octets that a message may have: all of a start's arguments and environment."""
 
@@ -135,14 +149,10 @@ def _become(told: dict[str, object], streams: list[int]) -> None:
 
 
 if __name__ == "__main__":
-    import uvloop  # noqa: F401
-
-    import outward.audit.telling
-    import outward.cli.serve
-    import outward.pki
-    import outward.server  # noqa: F401
     from outward.cli import main
 
+    for module in READY:
+        import_module(module)
     gc.freeze()  # what all have in common is not looked through, and so not copied, in each of them
     _fork_for(socket.socket(fileno=int(sys.argv[1])))
     main()
