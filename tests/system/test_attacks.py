@@ -6,10 +6,14 @@ import os
 import socket
 import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.system.conftest import ATTACKS, attack_outside
+
+if TYPE_CHECKING:
+    from tests.support.caller import Caller
 
 pytestmark = pytest.mark.needs("bubblewrap")
 
@@ -40,6 +44,14 @@ def attack_in_plain_bwrap(*words: object) -> str:
 def opened(said: dict[str, str]) -> list[str]:
     """Which of several attacks succeeded."""
     return [attack for attack, word in said.items() if not word.startswith("CLOSED")]
+
+
+def succeeded(caller: Caller, *attempts: str) -> list[str]:
+    """Which of several lines of shell end well, in one sandbox and one after the other."""
+    done = caller.inside("; ".join(f"({attempt}) >/dev/null; echo $?" for attempt in attempts))
+    statuses = done.stdout.split()
+    assert len(statuses) == len(attempts), done.stderr
+    return [attempt for attempt, status in zip(attempts, statuses, strict=True) if status == "0"]
 
 
 class TestNetwork:
@@ -162,9 +174,8 @@ class TestSecrets:
             f"  three: {{vault: {{{of_vault}{caller.workspace}/a-jwt}}}}\n",
         )
         assert caller.inside("cat notes.txt").stdout == SECRET
-        for name in names:
-            assert caller.inside(f"cat {name}").stdout == ""
-            assert caller.inside(f"echo x >{name}").returncode != 0
+        assert caller.inside(f"cat {' '.join(names)}").stdout == ""
+        assert succeeded(caller, *(f"echo x >{name}" for name in names)) == []
 
     @pytest.mark.parametrize("source", ["command: [op, read]", 'onepassword: "op://a/b/c"'])
     def test_a_program_that_gets_a_secret_is_none_of_the_agent_s(self, caller, source):
@@ -193,8 +204,8 @@ class TestSecrets:
     def test_hidden_files_are_empty_and_stay_hidden(self, with_secret):
         env = with_secret.workspace / ".env"
         assert with_secret.inside("wc -c <.env").stdout.strip() == "0"
-        for attempt in ("rm -f .env", "mv .env x", "echo x >.env", "chmod 600 .env", "umount .env", "ln .env copy"):
-            assert with_secret.inside(attempt).returncode != 0, attempt
+        attempts = ("rm -f .env", "mv .env x", "echo x >.env", "chmod 600 .env", "umount .env", "ln .env copy")
+        assert succeeded(with_secret, *attempts) == []
         assert with_secret.inside("mv deploy other; cat other/server.key").stdout == ""
         assert SECRET in env.read_text()
 
@@ -213,14 +224,10 @@ class TestSecrets:
     def test_state_key_and_journal_are_out_of_view(self, with_secret):
         with_secret.inside("true")
         key = next((with_secret.state / "pki").glob("*key*"))
-        for path in (
-            key,
-            with_secret.state,
-            with_secret.state / "journal",
-            with_secret.home / ".config/outward/policy.yaml",
-        ):
-            assert path.exists()
-            assert with_secret.inside(f"ls {path}").returncode != 0, path
+        policy = with_secret.home / ".config/outward/policy.yaml"
+        paths = (key, with_secret.state, with_secret.state / "journal", policy)
+        assert all(path.exists() for path in paths)
+        assert succeeded(with_secret, *(f"ls {path}" for path in paths)) == []
 
 
 class TestWhatDecides:
