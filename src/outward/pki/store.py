@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import stat
@@ -23,6 +24,9 @@ BUNDLE: Final = "bundle.pem"
 EXAMINED: Final = "examined"
 """Which pair was found good, by its digest, and from when to when it is."""
 _LOCK: Final = "lock"
+
+_INCOMPLETE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP})
+"""A file is missing, or is none. Of anything else, as a full disk, the authority is not to blame: nobody should remove it."""
 
 SYSTEM_BUNDLES: Final[tuple[Path, ...]] = (
     # Where distributions keep all trusted roots in one PEM file. First found wins.
@@ -47,7 +51,7 @@ def prepare(directory: Path) -> None:
     except OSError as error:
         raise HostError(
             f"cannot use the certificate authority in {directory}: {error.strerror or error}",
-            hint=_start_over(directory),
+            hint=_start_over(directory) if error.errno in _INCOMPLETE else "",
         ) from error
 
 
