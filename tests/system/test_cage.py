@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import select
 import signal
@@ -15,7 +16,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from outward.cage import PORT, Cage, Command, Sockets, handing, plumbing, rules, sweeper
+from outward import kernel
+from outward.cage import PORT, Cage, Command, Enclosure, Sockets, handing, inside, plumbing, rules, sweeper
 from outward.core import HostError
 from outward.forked import close_all_but
 from outward.gateway.fronts.original import original_destination
@@ -152,12 +154,12 @@ def test_a_cage_that_nobody_would_sweep_is_not_made(monkeypatch):
         os.write(writer, b"x")
         os._exit(1)
 
-    def take_later(control: socket.socket) -> Sockets:
+    def take_later(control: socket.socket) -> tuple[Sockets, tuple[int, ...]]:
         assert os.read(reader, 1) == b"x"
         return handing.take(control)
 
     monkeypatch.setattr(sweeper, "detach", end)
-    monkeypatch.setattr("outward.cage.cage.take", take_later)
+    monkeypatch.setattr("outward.cage.enclosure.take", take_later)
     with os.fdopen(reader), os.fdopen(writer), pytest.raises(HostError, match="the cage ended before it was ready"):
         Cage.open(python("print('runs')"))
 
@@ -197,6 +199,40 @@ def test_nor_does_the_one_process_stay_where_there_may_be_no_second(monkeypatch)
         os.waitpid(children[0], os.WNOHANG)
 
 
+def test_an_enclosure_is_begun_before_its_command_is_known():
+    outside = {f"/proc/self/ns/{kind}": Path(f"/proc/self/ns/{kind}").stat().st_ino for kind in ("net", "user")}
+    line = f"import os; print(*(os.stat(path).st_ino != number for path, number in {outside}.items()))"
+    reader, writer = os.pipe()
+    with Enclosure.open() as enclosure, os.fdopen(reader) as stream:
+        enclosure.ready()
+        with Cage.open(python(line, stdout=writer), enclosure) as cage:
+            os.close(writer)
+            assert cage.sockets is enclosure.sockets
+            cage.release()
+            assert cage.wait() == 0
+            assert stream.read().split() == ["True", "True"]
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_of_one_that_is_never_used_nothing_stays(made, tmp_path):
+    """Whoever still had the lock would be something that stayed."""
+    with (tmp_path / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        before = set(kernel.children(os.getpid()))
+        with Enclosure.open() as enclosure:
+            if made:
+                enclosure.ready()
+        assert set(kernel.children(os.getpid())) <= before
+    with (tmp_path / "lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+
+def test_one_whose_maker_is_killed_is_not_used(monkeypatch):
+    monkeypatch.setattr(inside, "hand_out", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+    with Enclosure.open() as enclosure, pytest.raises(HostError, match="the cage ended before it was ready"):
+        Cage.open(python("print('runs')"), enclosure)
+
+
 def test_the_host_is_never_swept(monkeypatch):
     reader, writer = os.pipe()
     monkeypatch.setattr(sweeper, "detach", lambda owner: close_all_but(owner, writer))
@@ -204,7 +240,8 @@ def test_the_host_is_never_swept(monkeypatch):
     with os.fdopen(reader, "rb") as told:
         broom = sweeper.Sweeper()
         os.close(writer)
-        broom.watch(os.getpid())
+        with Path("/proc/self/ns/net").open() as network:
+            broom.watch(network.fileno())
         broom.close()
         assert told.read() == b""
 

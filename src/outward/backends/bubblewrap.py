@@ -34,6 +34,7 @@ class Bubblewrap:
     """Bubblewrap in a cage of its own."""
 
     name: Final = "bubblewrap"
+    caged: Final = True
     programs: Final = system.VISIBLE
     warnings: Final = ()
 
@@ -67,7 +68,7 @@ class Bubblewrap:
             stack.callback(os.close, status)
             hold = stack.enter_context(self._holding.open())
             try:
-                cage = stack.enter_context(Cage.open(self._command(spec, theirs, stack)))
+                cage = stack.enter_context(Cage.open(self._command(spec, theirs, stack), spec.enclosure))
             finally:
                 os.close(theirs)
             hold(cage.pid)

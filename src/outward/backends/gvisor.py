@@ -55,6 +55,7 @@ class GVisor:
     """runsc in a cage of its own."""
 
     name: Final = "gvisor"
+    caged: Final = True
     warnings: Final = ()
 
     def __init__(self, tool: Runsc, place: Place) -> None:
@@ -117,7 +118,7 @@ class GVisor:
             relays = stack.enter_context(Relays(spec.stdio))
             try:
                 command = self._command(spec, platform, theirs)._replace(stdio=relays.streams)
-                cage = stack.enter_context(Cage.open(command))
+                cage = stack.enter_context(Cage.open(command, spec.enclosure))
             finally:
                 os.close(theirs)
             hold(cage.pid)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from outward.cage import Sockets
+    from outward.cage import Enclosure, Sockets
     from outward.core import Shortfall
     from outward.isolation.launch import Launch
     from outward.isolation.operations import Operation
@@ -49,13 +49,14 @@ class Capabilities(NamedTuple):
 class Spec(NamedTuple):
     """One sandbox. ``session`` is its name in the journal. ``stdio`` are the descriptors for the command's 0, 1 and 2.
     ``layer``, in review mode, lies over the workspace and takes what is written. ``inherit`` are further descriptors that stay
-    open under their own numbers."""
+    open under their own numbers. ``enclosure`` is for a backend that is ``caged``, which makes one itself where there is none."""
 
     launch: Launch
     session: str
     stdio: tuple[int, int, int] = (0, 1, 2)
     layer: Layer | None = None
     inherit: tuple[int, ...] = ()
+    enclosure: Enclosure | None = None
 
 
 class Sandbox(Protocol):
@@ -92,6 +93,10 @@ class Backend(Protocol):
     @property
     def name(self) -> str:
         """As in a policy."""
+
+    @property
+    def caged(self) -> bool:
+        """Whether it puts what it starts into an enclosure of ours; otherwise an engine makes the network namespace."""
 
     @property
     def programs(self) -> tuple[str, ...] | None:

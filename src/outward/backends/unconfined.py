@@ -42,6 +42,7 @@ class Unconfined:
     """A plain process."""
 
     name: Final = "none"
+    caged: Final = False
     programs: Final = ("/",)
     warnings: Final = ()
 

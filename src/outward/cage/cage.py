@@ -1,4 +1,4 @@
-"""The parent's side of a cage."""
+"""A cage and the command in it: the parent's side."""
 
 from __future__ import annotations
 
@@ -9,56 +9,55 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Self
 
 from outward import kernel
-from outward.cage.handing import explain, take
+from outward.cage.enclosure import Enclosure
+from outward.cage.handing import explain
 from outward.cage.inside import GO, run
-from outward.cage.sockets import Sockets
-from outward.cage.sweeper import Sweeper
 
 if TYPE_CHECKING:
     from outward.cage.command import Command
+    from outward.cage.sockets import Sockets
 
 
 class Cage:
-    """A network namespace whose only reachable endpoints are ``sockets``, which live out here.
+    """A command in an enclosure.
 
-    ``open`` forks; the child waits until :meth:`release` and then becomes the command, with the child's process id. Call it
-    from the thread that outlives the cage (the kernel ties the child to that *thread*), before any other thread exists.
+    ``open`` forks; the child enters it, waits until :meth:`release` and then becomes the command, with the child's process id.
+    Call it from the thread that outlives the cage (the kernel ties the child to that *thread*), before any other thread exists.
     Leaving the context kills whatever is still in there, and so does the end of this process, however it comes.
     """
 
-    def __init__(self, pid: int, control: socket.socket) -> None:
+    def __init__(self, pid: int, control: socket.socket, enclosure: Enclosure) -> None:
         self.pid: Final = pid
-        self.sockets = Sockets()
         self._control: Final = control
-        self._sweeper: Sweeper | None = None
+        self._enclosure: Final = enclosure
         self._status: int | None = None
 
     @classmethod
-    def open(cls, command: Command) -> Self:
-        """Makes the cage. Raises :class:`HostError` with the way out where the machine does not allow it, and
-        :class:`OSError` where there may be no more processes or descriptors."""
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        parent = os.getpid()
-        pid = os.fork()
-        if pid == 0:
-            ours.close()
-            run(command, theirs, parent)
-        theirs.close()
-        cage = cls(pid, ours)
-        try:
-            cage._prepare()
-        except BaseException:
-            cage.close()
-            raise
-        return cage
+    def open(cls, command: Command, enclosure: Enclosure | None = None) -> Self:
+        """Puts it into ``enclosure``, or into one that it makes; either is closed with it.
 
-    def _prepare(self) -> None:
-        self._sweeper = Sweeper()
+        Raises :class:`HostError` with the way out where the machine does not allow it, and :class:`OSError` where there may be
+        no more processes or descriptors.
+        """
+        enclosure = enclosure or Enclosure.open()
         try:
-            self.sockets = take(self._control)
-            self._sweeper.watch(self.pid)
-        except (FileNotFoundError, ProcessLookupError, ConnectionError) as error:  # one of the two was killed
-            raise explain(b"") from error
+            enclosure.ready()
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            parent = os.getpid()
+            pid = os.fork()
+            if pid == 0:
+                ours.close()
+                run(command, enclosure, theirs, parent)
+            theirs.close()
+        except BaseException:
+            enclosure.close()
+            raise
+        return cls(pid, ours, enclosure)
+
+    @property
+    def sockets(self) -> Sockets:
+        """Those of the enclosure."""
+        return self._enclosure.sockets
 
     def release(self) -> None:
         """Lets the command start. Returns when it has; raises :class:`HostError` where it could not be started."""
@@ -101,11 +100,9 @@ class Cage:
     def close(self) -> None:
         """Kills what is still running, and closes every descriptor."""
         self._control.close()
-        self.sockets.close()
         self.kill()
         self.wait()
-        if self._sweeper is not None:
-            self._sweeper.close()
+        self._enclosure.close()
 
     def __enter__(self) -> Self:
         return self

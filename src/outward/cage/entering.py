@@ -33,10 +33,11 @@ def enter(namespace: Path) -> Sockets:
         _run(str(namespace), theirs)
     theirs.close()
     try:
-        return take(ours)
+        sockets, _ = take(ours)
     finally:
         ours.close()
         os.waitpid(pid, 0)
+    return sockets
 
 
 def _run(namespace: str, control: socket.socket) -> NoReturn:

@@ -1,12 +1,14 @@
-"""How a child that is inside tells its parent what has become of it: the sockets, or what failed.
+"""How a child that is inside tells its parent what has become of it: the sockets, and the namespaces where it has made them, or
+what failed.
 
-One message over a socket pair; the sockets travel with it (unix(7), SCM_RIGHTS).
+One message over a socket pair; the descriptors travel with it (unix(7), SCM_RIGHTS).
 """
 
 from __future__ import annotations
 
 import errno
 import json
+import os
 import socket
 from contextlib import suppress
 from pathlib import Path
@@ -16,10 +18,10 @@ from outward.cage.sockets import Sockets
 from outward.core import HostError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 _MAX_MESSAGE: Final = 4096
-_MAX_SOCKETS: Final = 64
+_MAX_DESCRIPTORS: Final = 64
 
 _FORBIDDEN: Final = frozenset({errno.EPERM, errno.EACCES, errno.ENOSPC, errno.EUSERS, errno.EINVAL, errno.ENOSYS})
 """What the kernel says when there may be no namespaces, or no more of them."""
@@ -71,10 +73,10 @@ class Progress:
         self.step, self.hint = step, hint
 
 
-def hand_out(control: socket.socket, sockets: Sockets) -> None:
+def hand_out(control: socket.socket, sockets: Sockets, namespaces: Sequence[int] = ()) -> None:
     """Gives them to the parent. The child keeps none: when the parent has none either, connections are refused."""
     message = json.dumps({"sockets": sockets.kinds}).encode()
-    socket.send_fds(control, [message], [each.fileno() for each in sockets.each()])
+    socket.send_fds(control, [message], [*(each.fileno() for each in sockets.each()), *namespaces])
     sockets.close()
 
 
@@ -86,16 +88,25 @@ def report(control: socket.socket, progress: Progress, error: OSError) -> None:
         control.send(json.dumps(failed).encode())
 
 
-def take(control: socket.socket) -> Sockets:
-    """What the child hands out. Raises :class:`HostError` with the way out where it failed."""
-    message, descriptors, _, _ = socket.recv_fds(control, _MAX_MESSAGE, _MAX_SOCKETS)
+def take(control: socket.socket) -> tuple[Sockets, tuple[int, ...]]:
+    """What the child hands out. Raises :class:`HostError` with the way out where it failed, :class:`OSError` where we may not
+    have so many descriptors."""
+    message, descriptors, flags, _ = socket.recv_fds(control, _MAX_MESSAGE, _MAX_DESCRIPTORS)
+    if flags & socket.MSG_CTRUNC:
+        for descriptor in descriptors:
+            os.close(descriptor)
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
     answer = json.loads(message) if message else {}
     if "sockets" not in answer:
         raise explain(message)
-    sockets = Sockets.from_descriptors(answer["sockets"], descriptors)
+    kinds = answer["sockets"]
+    sockets = Sockets.from_descriptors(kinds, descriptors[: len(kinds)])
     for sock in sockets.each():
         sock.setblocking(False)
-    return sockets
+    namespaces = tuple(descriptors[len(kinds) :])
+    for namespace in namespaces:
+        os.set_inheritable(namespace, False)
+    return sockets, namespaces
 
 
 def explain(message: bytes) -> HostError:

@@ -1,4 +1,4 @@
-"""The forked child: enters the namespaces, makes them a cage, waits, becomes the sandbox's launcher.
+"""Forked children: one makes namespaces a cage, another enters it, waits, and becomes the sandbox's launcher.
 
 Nothing here returns to the caller's code: the process either becomes the command or ends.
 """
@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from outward import kernel
 from outward.cage.handing import Progress, hand_out, report
-from outward.cage.plumbing import plumb
 from outward.forked import keep_only
 
 if TYPE_CHECKING:
     import socket
 
     from outward.cage.command import Command
+    from outward.cage.enclosure import Enclosure
 
 GO: Final = b"go"
 
 
-def run(command: Command, control: socket.socket, parent: int) -> NoReturn:
-    """Runs in the child. Never returns; never runs the parent's exit handlers."""
+def make(control: socket.socket, parent: int) -> NoReturn:
+    """Makes a user and a network namespace, and hands out its sockets and both of them."""
     progress = Progress("die with its parent")
     try:
         kernel.die_with_parent(parent)
@@ -34,7 +34,25 @@ def run(command: Command, control: socket.socket, parent: int) -> NoReturn:
         progress.begin("map the user in the new namespace")
         kernel.map_own_ids(uid, gid)
         kernel.die_with_parent(parent)
-        hand_out(control, plumb(progress))
+        from outward.cage.plumbing import plumb  # here: who waits for it has other things to load meanwhile
+
+        sockets = plumb(progress)
+        own = [os.open(f"/proc/self/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC) for kind in ("user", "net")]
+        hand_out(control, sockets, own)
+    except OSError as error:
+        report(control, progress, error)
+    finally:
+        os._exit(0)
+
+
+def run(command: Command, enclosure: Enclosure, control: socket.socket, parent: int) -> NoReturn:
+    """Enters the enclosure, and becomes the command once it is told to."""
+    progress = Progress("die with its parent")
+    try:
+        kernel.die_with_parent(parent)
+        progress.begin("enter the namespaces of the cage")
+        enclosure.enter()
+        kernel.die_with_parent(parent)
         if control.recv(len(GO)) == GO:
             if command.prepare is not None:
                 progress.begin("prepare the file system of the sandbox")

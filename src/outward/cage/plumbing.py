@@ -18,20 +18,13 @@ from typing import TYPE_CHECKING, Final
 from outward import kernel
 from outward.cage import rules
 from outward.cage.netlink import ACKNOWLEDGE, CREATE, REPLACE, ROUTE, Message, Netlink, attribute
+from outward.cage.ports import DNS_PORT, MODULES, PLAIN_PORTS, PORT, TRANSPARENT_PORT
 from outward.cage.sockets import Sockets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from outward.cage.handing import Progress
-
-PORT: Final = 3128
-"""Where the explicit proxy listens inside the cage, on every loopback address."""
-TRANSPARENT_PORT: Final = 3129
-"""Where the packet filter brings TCP."""
-DNS_PORT: Final = 53
-PLAIN_PORTS: Final = (22, 80, 443)
-"""Where connections are taken, whatever their address, if there is no packet filter."""
 
 BACKLOG: Final = 512
 
@@ -50,8 +43,6 @@ _INTERFACE, _PREFERRED_SOURCE = 4, 7
 _NO_NETWORK: Final = (
     "A cage has no network of its own: start the container without one (docker, podman: --network none)."
 )
-MODULES: Final = "sudo modprobe -a nf_tables nft_chain_nat nft_redir nft_ct nft_reject_ipv4 nft_reject_ipv6"
-"""Where the kernel's packet filter is not all there."""
 _FREE_PORTS: Final = (
     f"Ports {DNS_PORT}, {PORT} and {TRANSPARENT_PORT} of the namespace belong to the gateway, and to one of them."
 )

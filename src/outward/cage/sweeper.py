@@ -36,19 +36,15 @@ class Sweeper:
             _start(theirs)
         theirs.close()
 
-    def watch(self, process: int) -> None:
-        """Says in whose network namespace to sweep.
+    def watch(self, network: int) -> None:
+        """Says where to sweep: a descriptor of a network namespace.
 
-        Raises :class:`OSError` where that has ended, where nobody listens, or where there may be no such process.
+        Raises :class:`OSError` where nobody listens, or where there may be no such process.
         """
         status = self._reap()
         if status > 0:
             raise OSError(status, os.strerror(status))
-        namespace = os.open(f"/proc/{process}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            socket.send_fds(self._ours, [b"."], [namespace])
-        finally:
-            os.close(namespace)
+        socket.send_fds(self._ours, [b"."], [network])
 
     def close(self) -> None:
         """Lets it sweep. It is not waited for."""

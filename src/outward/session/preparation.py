@@ -66,15 +66,19 @@ class Preparation(NamedTuple):
         yield f"{'run':<11}{' '.join(self.launch.command)}"
 
 
-def prepare(options: Options, authority: Authority, placeholders: Mapping[str, str]) -> Preparation:
+def choose(options: Options) -> Backend:
+    """What confines the command. Raises :class:`HostError` where this machine does not have it."""
+    limits = options.policy.sandbox.limits
+    place = Place(options.state, options.environment, options.image, limits, options.runtime, options.workspace)
+    return find(options.backend, place)
+
+
+def prepare(options: Options, backend: Backend, authority: Authority, placeholders: Mapping[str, str]) -> Preparation:
     """The preparation for ``options``. ``placeholders`` are those of the exposed secrets, by environment variable.
 
     Raises :class:`HostError` for whatever this machine, or the layout of its files, does not allow;
     :class:`CommandUnavailable` where the command is not in view.
     """
-    limits = options.policy.sandbox.limits
-    place = Place(options.state, options.environment, options.image, limits, options.runtime, options.workspace)
-    backend = find(options.backend, place)
     view = plan(_wanted(options, backend))
     if backend.programs is not None:
         _require(options.command[0], view)
@@ -98,7 +102,9 @@ def prepare(options: Options, authority: Authority, placeholders: Mapping[str, s
         terminal=options.terminal,
         seccomp=options.policy.sandbox.seccomp,
     )
-    return Preparation(backend, launch, masked, view.guarded, _kept(options, view, empties), limits)
+    return Preparation(
+        backend, launch, masked, view.guarded, _kept(options, view, empties), options.policy.sandbox.limits
+    )
 
 
 def _wanted(options: Options, backend: Backend) -> Wanted:

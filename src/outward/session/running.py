@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Final
 
 from outward.audit import Journal, new_session
 from outward.backends import Spec
-from outward.cage import PLAIN_PORTS
+from outward.cage import PLAIN_PORTS, Enclosure
 from outward.core import HostError
 from outward.core.records import NamedTuple
 from outward.core.summary import Summary
 from outward.credentials import CredentialStore
 from outward.pki import Authority
 from outward.session.loading import load_gateway
-from outward.session.preparation import Preparation, prepare
+from outward.session.preparation import Preparation, choose, prepare
 from outward.session.signals import held
 from outward.workspace.guard import Guard
 from outward.workspace.keeper import Keeper
@@ -33,6 +33,7 @@ _ASK_PROGRAMS: Final = frozenset({"azure", "bitwarden", "command", "kubernetes",
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from outward.backends import Backend
     from outward.session.options import Options
     from outward.session.terminal import Terminal
     from outward.workspace.layer import Layer
@@ -65,9 +66,13 @@ class Parts(NamedTuple):
 
 def assemble(options: Options) -> Parts:
     """Everything up to the point where something would be started. See :func:`~outward.session.preparation.prepare`."""
+    return _assemble(options, choose(options))
+
+
+def _assemble(options: Options, backend: Backend) -> Parts:
     store = CredentialStore(options.policy.secrets, environment=_outside(options), caller=options.proxies)
     authority = Authority.open(options.state / "pki")
-    return Parts(store, authority, prepare(options, authority, store.exposed()))
+    return Parts(store, authority, prepare(options, backend, authority, store.exposed()))
 
 
 def _outside(options: Options) -> Mapping[str, str]:
@@ -85,19 +90,21 @@ def run(options: Options, note: Callable[[str], None]) -> Outcome:
     Raises :class:`~outward.core.HostError` if it could not be started; :class:`CommandUnavailable` if it is not there.
     """
     session = new_session()
-    parts = assemble(options)
-    for said in (*map(str, parts.preparation.backend.shortfalls), *parts.preparation.backend.warnings):
-        note(said)
-    _say_whose(options, note)
+    backend = choose(options)
     with ExitStack() as stack:
+        # It is being made while the rest is prepared.
+        enclosure = stack.enter_context(Enclosure.open()) if backend.caged else None
+        parts = _assemble(options, backend)
+        for said in (*map(str, backend.shortfalls), *backend.warnings):
+            note(said)
+        _say_whose(options, note)
         stack.enter_context(held())
         journal = stack.enter_context(Journal.open(options.state / "journal", session=session))
         terminal = _terminal(options, stack)
         layer = _layer(options, parts.preparation, session, stack)
-        backend = parts.preparation.backend
         # Both fork: before there is an event loop, and from the thread that stays until the end.
         guard = stack.enter_context(Guard(parts.preparation.guarded, options.state / GUARDS))
-        spec = Spec(parts.preparation.launch, session, _stdio(terminal), layer)
+        spec = Spec(parts.preparation.launch, session, _stdio(terminal), layer, enclosure=enclosure)
         sandbox = stack.enter_context(backend.launch(spec))
         guard.watch(sandbox)
         keeper = stack.enter_context(Keeper(parts.preparation.kept, sandbox, layer.directory if layer else None))

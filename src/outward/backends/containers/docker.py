@@ -78,6 +78,7 @@ class Docker:
     """Docker with ``info``, what its daemon says of itself."""
 
     name: Final = "docker"
+    caged: Final = False
 
     def __init__(self, engine: Engine, info: dict[str, Any], place: Place) -> None:
         if errors := info.get("ServerErrors"):

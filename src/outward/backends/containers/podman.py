@@ -56,6 +56,7 @@ class Podman:
     """Podman as root, or as anybody."""
 
     name: Final = "podman"
+    caged: Final = False
     warnings: Final = ()
 
     def __init__(self, engine: Engine, place: Place) -> None:

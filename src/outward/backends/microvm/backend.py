@@ -72,6 +72,7 @@ class MicroVM:
     """QEMU in the process sandbox."""
 
     name: Final = "microvm"
+    caged: Final = True
 
     def __init__(self, path: str, kernel: Image, place: Place) -> None:
         self._path: Final = path
@@ -165,6 +166,7 @@ class MicroVM:
                 (stdin, stdin if launch.terminal else null, err),
                 spec.layer,
                 inherit=tuple(descriptors),
+                enclosure=spec.enclosure,
             )
             sandbox = stack.enter_context(self._outer.launch(outer))
             theirs.close()
