@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, NoReturn
 
 from outward import kernel
 from outward.cage.handing import Progress, hand_out, report, take
-from outward.cage.plumbing import plumb
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,6 +52,8 @@ def _run(namespace: str, control: socket.socket) -> NoReturn:
         if not os.path.sameopenfile(user, os.open("/proc/self/ns/user", os.O_RDONLY | os.O_CLOEXEC)):
             kernel.join(user, kernel.CLONE_NEWUSER)
         kernel.join(network, kernel.CLONE_NEWNET)
+        from outward.cage.plumbing import plumb  # here, as where namespaces are made: the parent has no use for it
+
         hand_out(control, plumb(progress))
     except OSError as error:
         report(control, progress, error)

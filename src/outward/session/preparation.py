@@ -15,8 +15,7 @@ from outward.isolation.launch import Launch
 from outward.isolation.operations import Absent, Bind, File, Hide, Layered, Symlink
 from outward.pki import trust_files
 from outward.session import environment
-from outward.workspace import Masked, Wanted, plan
-from outward.workspace.keeper import Kept, Root
+from outward.workspace import Kept, Masked, Root, Wanted, plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

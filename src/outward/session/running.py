@@ -18,7 +18,6 @@ from outward.session.loading import load_gateway
 from outward.session.preparation import Preparation, choose, prepare
 from outward.session.signals import held
 from outward.workspace.guard import Guard
-from outward.workspace.keeper import Keeper
 from outward.workspace.outside import Outside
 
 GUARDS: Final = "guards"
@@ -107,6 +106,8 @@ def run(options: Options, note: Callable[[str], None]) -> Outcome:
         spec = Spec(parts.preparation.launch, session, _stdio(terminal), layer, enclosure=enclosure)
         sandbox = stack.enter_context(backend.launch(spec))
         guard.watch(sandbox)
+        from outward.workspace.keeper import Keeper  # here: it is only now that there is something to keep
+
         keeper = stack.enter_context(Keeper(parts.preparation.kept, sandbox, layer.directory if layer else None))
         if not sandbox.sockets.take_every_port:
             note(_FEW_PORTS)

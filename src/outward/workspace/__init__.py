@@ -13,8 +13,8 @@ there: it does not exist. The *changes* of a layer are *applied* to the workspac
 """
 
 from outward.workspace.guard import Guarded
-from outward.workspace.layer import Masked
+from outward.workspace.kept import Kept, Masked, Root
 from outward.workspace.scan import Hidden
 from outward.workspace.view import Exposure, View, Wanted, plan
 
-__all__ = ["Exposure", "Guarded", "Hidden", "Masked", "View", "Wanted", "plan"]
+__all__ = ["Exposure", "Guarded", "Hidden", "Kept", "Masked", "Root", "View", "Wanted", "plan"]

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from outward.workspace.inside import Identity
+    from outward.workspace.kept import Kept, Root
 
 _PATIENCE: Final = (2, 3, 3, 3, 3, 5, 5, 10, 10, 20, 50)
 """Milliseconds between one look and the next whether the sandbox can be entered by now; some backends have to ask others. What
@@ -61,28 +62,6 @@ _QUOTA: Final = Path("/proc/sys/fs/inotify/max_user_watches")
 
 _INSTALLED: Final = ("/node_modules", "/site-packages")
 """Ends of directories that installers fill and empty, and that a cover would keep from being removed."""
-
-
-class Root(NamedTuple):
-    """A directory that the agent sees. ``shared`` is one that it writes to itself; a ``layer`` lies over another."""
-
-    path: str
-    shared: bool = False
-    layered: bool = False
-
-
-class Kept(NamedTuple):
-    """What is kept: ``hidden`` and ``fixed`` paths that are mounts from the start, and what a policy's ``hide`` and ``show``
-    and the tables say of new names below the ``roots``. ``nothing`` are an empty file and an empty directory inside;
-    ``covers`` are those outside that hide what is hidden from the start."""
-
-    roots: tuple[Root, ...]
-    hidden: frozenset[str]
-    fixed: frozenset[str]
-    hide: tuple[str, ...]
-    show: tuple[str, ...]
-    nothing: tuple[str, str]
-    covers: tuple[str, ...]
 
 
 class Sandbox(Protocol):

@@ -24,20 +24,16 @@ from outward.workspace.overlay import Overlay
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from outward.workspace.kept import Masked
+
 _RECORD: Final = "session.json"
 _ELSEWHERE: Final = "Set OUTWARD_HOME to a directory on a local file system (ext4, xfs, btrfs)."
 
 
-class Masked(NamedTuple):
-    """Which paths of the workspace, relative to it, do not exist for the agent, and which names nowhere near them."""
-
-    paths: tuple[str, ...]
-    awaited: tuple[str, ...]
-
-
 class Layer(NamedTuple):
     """A session's changes to ``workspace``. ``started`` is when they began, in nanoseconds of the clock that dates files;
-    ``masked`` are the paths that were hidden then, and since; ``awaited``, before it starts, as in :class:`Masked`."""
+    ``masked`` are the paths that were hidden then, and since; ``awaited``, before it starts, as in
+    :class:`~outward.workspace.kept.Masked`."""
 
     directory: Path
     workspace: str

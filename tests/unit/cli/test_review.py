@@ -12,7 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from outward.cli.verbs import cli
-from outward.workspace.layer import Layer, Masked, create
+from outward.workspace.kept import Masked
+from outward.workspace.layer import Layer, create
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ import pytest
 from outward.workspace.applying import Applied, Chosen, apply
 from outward.workspace.changes import Change, Kind, changes
 from outward.workspace.difference import differences
-from outward.workspace.layer import Layer, Masked, create
+from outward.workspace.kept import Masked
+from outward.workspace.layer import Layer, create
 
 
 @pytest.fixture

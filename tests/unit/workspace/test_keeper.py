@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from outward.workspace import keeper
-from outward.workspace.keeper import Keeper, Kept
+from outward.workspace.keeper import Keeper
+from outward.workspace.kept import Kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from outward.core import HostError, OutwardError
-from outward.workspace.layer import Layer, Masked, create, find
+from outward.workspace.kept import Masked
+from outward.workspace.layer import Layer, create, find
 from outward.workspace.overlay import Overlay
 
 
