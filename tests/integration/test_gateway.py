@@ -532,7 +532,7 @@ def test_a_server_that_hangs_up_in_the_middle_of_an_upload(
         writer.transport.abort()
 
     gateway = serve(POLICY.format(port=upstream("api.test", handler=lazy).port), env={"KEY": KEY})
-    size = 24_000_000  # more than all buffers on the way, so that somebody has to be held up
+    size = 64_000_000  # more than all buffers on the way: the gateway's alone may grow to 32 MiB (tcp_rmem)
     with gateway.tunnel("api.test") as client:
         client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
         client.send(b"PUT /v1/files/a HTTP/1.1\r\nHost: api.test\r\nContent-Length: %d\r\n\r\n" % size)
