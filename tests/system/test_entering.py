@@ -130,8 +130,9 @@ def test_a_namespace_that_is_not_there() -> None:
 
 
 def test_a_cage_of_ours_is_one_like_any_other() -> None:
-    with Cage.open(Command(("/bin/true",))) as cage:
+    with Cage.open(Command(("/bin/sleep", "1000"))) as cage:
         path = Path(f"/proc/{cage.pid}/ns/net")
+        cage.release()  # until then its process may have them, too
         cage.sockets.close()
         sockets = enter(path)
         assert sockets.kinds == cage.sockets.kinds

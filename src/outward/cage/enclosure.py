@@ -33,18 +33,15 @@ class Enclosure:
     @classmethod
     def open(cls) -> Self:
         """Begins. Raises :class:`OSError` where there may be no more processes or descriptors."""
-        sweeper = Sweeper()
-        try:
-            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            parent = os.getpid()
-            pid = os.fork()
-        except OSError:
-            sweeper.close()
-            raise
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        owner, watcher = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        parent = os.getpid()
+        pid = os.fork()
         if pid == 0:
-            make(theirs, parent)
+            make(theirs, watcher, parent)
         theirs.close()
-        return cls(pid, ours, sweeper)
+        watcher.close()
+        return cls(pid, ours, Sweeper(owner))
 
     def ready(self) -> None:
         """Waits until it can be entered. Raises :class:`HostError` with the way out where the machine does not allow it."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from outward import kernel
 from outward.cage.handing import Progress, hand_out, report
+from outward.cage.sweeper import start_sweeper
 from outward.forked import keep_only
 
 if TYPE_CHECKING:
@@ -22,12 +23,16 @@ if TYPE_CHECKING:
 
 GO: Final = b"go"
 
+_PROCESSES: Final = "See the limits of this user (`ulimit -u`) and of this control group (its `pids.max`)."
 
-def make(control: socket.socket, parent: int) -> NoReturn:
-    """Makes a user and a network namespace, and hands out its sockets and both of them."""
+
+def make(control: socket.socket, watcher: socket.socket, parent: int) -> NoReturn:
+    """Makes a user and a network namespace, and hands out its sockets and both of them; ``watcher`` is for what sweeps there."""
     progress = Progress("die with its parent")
     try:
         kernel.die_with_parent(parent)
+        progress.begin("start another process", _PROCESSES)
+        start_sweeper(watcher)
         progress.begin("create a user and a network namespace")
         uid, gid = os.getuid(), os.getgid()
         kernel.unshare(kernel.CLONE_NEWUSER | kernel.CLONE_NEWNET)

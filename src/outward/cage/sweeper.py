@@ -7,7 +7,6 @@ no relative of the launcher, which may not expect more children than its own.
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import socket
@@ -27,50 +26,28 @@ _BETWEEN: Final = 0.01
 
 
 class Sweeper:
-    """The owner's end. Forks: make it while there are no other threads. Raises :class:`OSError` where it cannot."""
+    """What sweeps, to its owner. ``end`` is the owner's of a socket pair; see :func:`start_sweeper` for the other one."""
 
-    def __init__(self) -> None:
-        self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._between = os.fork()
-        if self._between == 0:
-            _start(theirs)
-        theirs.close()
+    def __init__(self, end: socket.socket) -> None:
+        self._end: Final = end
 
     def watch(self, network: int) -> None:
-        """Says where to sweep: a descriptor of a network namespace.
-
-        Raises :class:`OSError` where nobody listens, or where there may be no such process.
-        """
-        status = self._reap()
-        if status > 0:
-            raise OSError(status, os.strerror(status))
-        socket.send_fds(self._ours, [b"."], [network])
+        """Says where to sweep: a descriptor of a network namespace. Raises :class:`OSError` where nobody listens."""
+        socket.send_fds(self._end, [b"."], [network])
 
     def close(self) -> None:
         """Lets it sweep. It is not waited for."""
-        self._ours.close()
-        self._reap()
-
-    def _reap(self) -> int:
-        """Waits for the one in between, which ends at once: its exit status."""
-        if not self._between:
-            return 0
-        _, status = os.waitpid(self._between, 0)
-        self._between = 0
-        return os.waitstatus_to_exitcode(status)
+        self._end.close()
 
 
-def _start(owner: socket.socket) -> NoReturn:
-    """In a child in between. What sweeps is nobody's child: it ends after its owner, who does not wait for it."""
-    status = errno.ECHILD
-    try:
-        if os.fork() == 0:
-            _wait(owner)
-        status = 0
-    except OSError as error:
-        status = error.errno or status
-    finally:
-        os._exit(status)
+def start_sweeper(end: socket.socket) -> None:
+    """Forks it: from a child that is over soon, so that it is nobody's, and ends after its owner, who does not wait for it.
+
+    Nobody else may keep ``end``, which is closed here. Raises :class:`OSError` where there may be no more processes.
+    """
+    if os.fork() == 0:
+        _wait(end)
+    end.close()
 
 
 def _wait(owner: socket.socket) -> NoReturn:
