@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -93,6 +95,19 @@ def test_a_program_that_prints_without_end_is_ended(world: World) -> None:
     with pytest.raises(SecretUnavailable, match="printed more than") as caught:
         world.get('key: {onepassword: "op://dev/github/token"}')
     assert "ghp_test" not in str(caught.value)
+
+
+def test_one_that_leaves_another_behind_does_not_hold_us_up(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other has the pipe as well, so that there is no end of what is printed."""
+    monkeypatch.setattr("outward.credentials.sources.programs.TIME_LIMIT", 0.5)
+    world.program("op", f"sleep 1000 & echo $! >{tmp_path}/other; printf ghp_test")
+    try:
+        with pytest.raises(SecretUnavailable, match="op did not answer within"):
+            world.get('key: {onepassword: "op://dev/github/token"}')
+    finally:
+        os.kill(int((tmp_path / "other").read_text()), signal.SIGKILL)
 
 
 def test_what_lies_where_outward_was_started_is_not_run(

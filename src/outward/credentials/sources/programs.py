@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Final
 
 from outward.core import SecretUnavailable
 
 if TYPE_CHECKING:
-    from asyncio import StreamReader
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+    from typing import BinaryIO
 
 TIME_LIMIT: Final = 60.0
 """Seconds; long enough for a person to confirm on a password manager's window."""
@@ -35,21 +36,27 @@ async def output_of(
     """
     import asyncio  # here: whoever has no such secret starts without it
 
+    # A pipe of our own: asyncio has a process end only when its pipes have, which others may hold, and of which not all was read.
+    reading, writing = os.pipe()
+    printed = open(reading, "rb", buffering=0)  # noqa: ASYNC230, PTH123, SIM115 (a descriptor; closed by what reads it)
     try:
         process = await asyncio.create_subprocess_exec(
             *argv,
             stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
+            stdout=writing,
             stderr=asyncio.subprocess.DEVNULL,
             env=dict(environment),
             cwd=directory,
         )
     except OSError as error:
         hint += " No program is taken from where a sandbox may write, such as a project's .venv."
+        printed.close()
         raise SecretUnavailable(name, f"cannot run {argv[0]}: {error.strerror}", hint=hint) from error
+    finally:
+        os.close(writing)
     try:
         async with asyncio.timeout(TIME_LIMIT):
-            output = await _all_of(process.stdout)
+            output = await _all_of(printed)
             if len(output) > MAX_OUTPUT:
                 raise SecretUnavailable(name, f"{argv[0]} printed more than {MAX_OUTPUT} bytes", hint=hint)
             await process.wait()
@@ -64,12 +71,15 @@ async def output_of(
     return output
 
 
-async def _all_of(stream: StreamReader | None) -> bytes:
-    """All of it, or one octet too much."""
-    from asyncio import IncompleteReadError
+async def _all_of(pipe: BinaryIO) -> bytes:
+    """All of it, or one octet too much. Closes the pipe."""
+    from asyncio import IncompleteReadError, StreamReader, StreamReaderProtocol, get_running_loop
 
-    assert stream is not None, "it is a pipe"
+    stream = StreamReader()
+    transport, _ = await get_running_loop().connect_read_pipe(lambda: StreamReaderProtocol(stream), pipe)
     try:
         return await stream.readexactly(MAX_OUTPUT + 1)
     except IncompleteReadError as end:
         return end.partial
+    finally:
+        transport.close()
