@@ -122,11 +122,19 @@ echo started >&3
 while read -r number; do kill -$number -$pid || kill -$number $pid; done <&3 2>/dev/null &
 wait $pid
 status=$?
-for status_of in /proc/[0-9]*; do
-  other=${{status_of#/proc/}}
-  grep -q "^Uid:.{UID}" $status_of/status && kill -9 $other
-done 2>/dev/null
-[ "$terminal" ] || wait $out $err
+living() {{
+  for process in /proc/[0-9]*; do
+    state= user=
+    while read -r field value _; do
+      case $field in State:) state=$value ;; Uid:) user=$value ;; esac
+    done <$process/status
+    [ "$user" = {UID} ] && [ "$state" != Z ] && echo ${{process#/proc/}}
+  done
+}}
+# Not once: what has started another since it was found leaves that behind, with our pipes. Nor without end.
+passes=0
+while left=$(living); [ "$left" ] && [ $((passes += 1)) -le 10 ]; do kill -9 $left; done 2>/dev/null
+[ "$terminal" ] || [ "$left" ] || wait $out $err
 sync
 echo "ended $status" >&3
 poweroff -f
