@@ -75,6 +75,23 @@ def test_streams_and_signals_pass(caller):
     assert told(caller, "SIGTERM", *MICROVM) == ("told SIGTERM\n", 9)
 
 
+COMET = """
+import os
+if os.fork() == 0:
+    os.setsid()
+    while True:
+        if os.fork():
+            os._exit(0)
+print("over")
+"""
+"""What it leaves behind is another process each time that somebody looks."""
+
+
+def test_what_forks_on_and_on_does_not_keep_a_machine(caller):
+    done = caller.outward("run", "--quiet", *MICROVM, "--", "/usr/bin/python3", "-c", COMET, timeout=240)
+    assert (done.returncode, done.stdout) == (0, "over\n"), done.stderr
+
+
 def test_nothing_outlives_outward(caller):
     process = caller.start("run", "--quiet", *MICROVM, "--", *listening())
     ready(process)

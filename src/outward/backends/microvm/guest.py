@@ -37,8 +37,8 @@ FAILURES: Final = {
 }
 
 APPLETS: Final = (
-    "cat", "chmod", "chown", "chroot", "cp", "grep", "hostname", "insmod", "ip", "kill", "ln", "mkdir", "mkfifo", "mknod",
-    "mount", "pidof", "poweroff", "ps", "sh", "sleep", "stty", "sync", "touch",
+    "cat", "chown", "chroot", "cp", "hostname", "insmod", "ip", "kill", "ln", "mkdir", "mkfifo", "mknod", "mount", "poweroff",
+    "sh", "sleep", "stty", "sync", "touch",
 )  # fmt: skip
 
 NEEDED: Final = ("env", "prlimit", "setpriv", "setsid")
@@ -53,6 +53,11 @@ MODULES: Final = (
 _NETWORK: Final = "\n".join(
     f"ip {family} addr add {address} dev eth0; ip {family} route add default via {router}"
     for family, (address, router) in ADDRESSES.items()
+)
+
+_AS_USER: Final = (
+    *("/usr/bin/setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups"),
+    *("--inh-caps=-all", "--bounding-set=-all", "--no-new-privs", "--"),
 )
 
 INIT: Final = f"""#!/bin/sh
@@ -122,19 +127,9 @@ echo started >&3
 while read -r number; do kill -$number -$pid || kill -$number $pid; done <&3 2>/dev/null &
 wait $pid
 status=$?
-living() {{
-  for process in /proc/[0-9]*; do
-    state= user=
-    while read -r field value _; do
-      case $field in State:) state=$value ;; Uid:) user=$value ;; esac
-    done <$process/status
-    [ "$user" = {UID} ] && [ "$state" != Z ] && echo ${{process#/proc/}}
-  done
-}}
-# Not once: what has started another since it was found leaves that behind, with our pipes. Nor without end.
-passes=0
-while left=$(living); [ "$left" ] && [ $((passes += 1)) -le 10 ]; do kill -9 $left; done 2>/dev/null
-[ "$terminal" ] || [ "$left" ] || wait $out $err
+# At one stroke (kill(2), -1), as the user: to go from one to the next would let escape what is being started meanwhile.
+rest() {{ chroot /new {shlex.join(_AS_USER)} /bin/sh -c "kill -9 -1; exit 0" 2>/dev/null 3>&- 4>&-; }}
+rest && {{ [ "$terminal" ] || wait $out $err; }}
 sync
 echo "ended $status" >&3
 poweroff -f
@@ -172,8 +167,7 @@ def _command(launch: Launch, limits: Limits) -> Iterator[str]:
     held = [f"--{name}={value}" for name, value in most.items() if value is not None]
     if held:  # without any it lists what they are
         yield from ("/usr/bin/prlimit", *held, "--")
-    yield from ("/usr/bin/setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups")
-    yield from ("--inh-caps=-all", "--bounding-set=-all", "--no-new-privs", "--")
+    yield from _AS_USER
     yield from launch.command
 
 
