@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from outward import kernel
 from outward.cage.handing import Progress, hand_out, report
 from outward.cage.sweeper import start_sweeper
+from outward.core.shortage import PROCESSES
 from outward.forked import keep_only
 
 if TYPE_CHECKING:
@@ -23,15 +24,13 @@ if TYPE_CHECKING:
 
 GO: Final = b"go"
 
-_PROCESSES: Final = "See the limits of this user (`ulimit -u`) and of this control group (its `pids.max`)."
-
 
 def make(control: socket.socket, watcher: socket.socket, parent: int) -> NoReturn:
     """Makes a user and a network namespace, and hands out its sockets and both of them; ``watcher`` is for what sweeps there."""
     progress = Progress("die with its parent")
     try:
         kernel.die_with_parent(parent)
-        progress.begin("start another process", _PROCESSES)
+        progress.begin("start another process", PROCESSES)
         start_sweeper(watcher)
         progress.begin("create a user and a network namespace")
         uid, gid = os.getuid(), os.getgid()

@@ -18,8 +18,8 @@ from outward.cli.process import (
     leave,
 )
 from outward.cli.saying import say, say_error
-from outward.cli.shortage import shortage
 from outward.core import HostError, OutwardError
+from outward.core.shortage import shortage
 
 
 def main() -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import errno
 from typing import Final
 
-from outward.core import HostError
+from outward.core.errors import HostError
+
+PROCESSES: Final = "See the limits of this user (`ulimit -u`) and of this control group (its `pids.max`)."
+"""The way out where there may be no more of them."""
 
 _SHORT: Final = {
-    errno.EAGAIN: (
-        "no further process may be started",
-        "See the limits of this user (`ulimit -u`) and of this control group (its `pids.max`).",
-    ),
+    errno.EAGAIN: ("no further process may be started", PROCESSES),
     errno.EMFILE: ("no further file may be opened", "Raise the limit (`ulimit -n`); most shells begin with 1024."),
     errno.ENFILE: ("this machine can open no further file", "See /proc/sys/fs/file-nr."),
     errno.ENOMEM: (
