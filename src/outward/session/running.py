@@ -91,8 +91,9 @@ def run(options: Options, note: Callable[[str], None]) -> Outcome:
     session = new_session()
     backend = choose(options)
     with ExitStack() as stack:
-        # It is being made while the rest is prepared.
-        enclosure = stack.enter_context(Enclosure.open()) if backend.caged else None
+        with held():  # who makes it inherits that: it ends with us, and not by what is for us
+            # It is being made while the rest is prepared.
+            enclosure = stack.enter_context(Enclosure.open()) if backend.caged else None
         parts = _assemble(options, backend)
         for said in (*map(str, backend.shortfalls), *backend.warnings):
             note(said)
