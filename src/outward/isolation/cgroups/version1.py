@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from outward.core import Limits
     from outward.isolation.cgroups.mounts import Mount
 
-"""By limit."""
-
 _PERIOD: Final = 100_000  # microseconds
 _LEAST: Final = 1_000
 
