@@ -26,6 +26,7 @@ LATER = {
     "click",
     "cryptography",
     "dataclasses",
+    "hashlib",
     "idna",
     "inspect",
     "outward.gateway.client",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from pathlib import Path
 from typing import Final
 
-_PLAIN: Final = re.compile(r"[^A-Za-z0-9._-]+", re.ASCII)
+from outward.core.expressions import expression
+from outward.core.fingerprint import fingerprint
+
+_PLAIN: Final = expression(r"[^A-Za-z0-9._-]+", re.ASCII)
 
 
 def home_of(state: Path, agent: str, project: str) -> Path:
@@ -16,6 +18,4 @@ def home_of(state: Path, agent: str, project: str) -> Path:
     What one project made the agent write into its home (instructions, hooks, start-up files) does not wait for it in the next.
     """
     name = _PLAIN.sub("_", Path(project).name)[:40] or "root"
-    return (
-        state / "homes" / agent / f"{name}-{hashlib.sha256(project.encode(errors='surrogateescape')).hexdigest()[:12]}"
-    )
+    return state / "homes" / agent / f"{name}-{fingerprint(project.encode(errors='surrogateescape'))[:12]}"

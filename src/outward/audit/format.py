@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 import re
 import time
-from hashlib import sha256
+from functools import cache
 from pathlib import Path  # noqa: TC003 (compiled, a named tuple looks its types up)
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from outward.core.expressions import expression
 from outward.core.records import NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from hashlib import _Hash
 
 GENESIS: Final = "0" * 64
 """What stands for the hash before the first record of a session."""
@@ -18,11 +23,18 @@ PRUNED: Final = "journal.pruned"
 REPAIRED: Final = "journal.repaired"
 """Kind of the note that a record was cut short by the end of its writer, and removed."""
 
-_SEAL: Final = re.compile(rb',"hash":"([0-9a-f]{64})"\}')
+_SEAL: Final = expression(rb',"hash":"([0-9a-f]{64})"\}')
 _SEAL_LENGTH: Final = len(b',"hash":""}') + 64
 _SESSION: Final = r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}"
-_WORKER: Final = re.compile(r"(.+)-w[1-9][0-9]*", re.ASCII)
-_NAME: Final = re.compile(rf"({_SESSION})(?:\.([1-9][0-9]{{0,8}}))?\.jsonl", re.ASCII)
+_WORKER: Final = expression(r"(.+)-w[1-9][0-9]*", re.ASCII)
+_NAME: Final = expression(rf"({_SESSION})(?:\.([1-9][0-9]{{0,8}}))?\.jsonl", re.ASCII)
+
+
+@cache
+def _sha256() -> Callable[[bytes], _Hash]:
+    from hashlib import sha256  # here: it loads OpenSSL's library, which a start does not wait for
+
+    return sha256
 
 
 def seal(body: str) -> tuple[bytes, str]:
@@ -30,7 +42,7 @@ def seal(body: str) -> tuple[bytes, str]:
 
     The hash is SHA-256 over the record as it would stand without it: ``body`` and a closing brace.
     """
-    digest = sha256(f"{body}}}".encode("ascii")).hexdigest()
+    digest = _sha256()(f"{body}}}".encode("ascii")).hexdigest()
     return f'{body},"hash":"{digest}"}}\n'.encode("ascii"), digest
 
 
@@ -41,7 +53,7 @@ def unseal(line: bytes) -> tuple[bytes, str] | None:
         return None
     text = line[:-_SEAL_LENGTH] + b"}"
     digest = match[1].decode("ascii")
-    return (text, digest) if sha256(text).hexdigest() == digest else None
+    return (text, digest) if _sha256()(text).hexdigest() == digest else None
 
 
 def holds_seal(line: bytes) -> bool:

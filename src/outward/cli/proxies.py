@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final
 
 from outward.core import CallerProxies, ClientError, HostError, Proxy, Secret
+from outward.core.expressions import expression
 from outward.core.proxy import PROXY_SCHEMES, parse_proxy_url, split_no_proxy
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _VARIABLES: Final = {
 }
 _NO_PROXY: Final = ("no_proxy", "NO_PROXY")
 
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+_CONTROL: Final = expression(r"[\x00-\x1f\x7f]")
 
 
 def caller_proxies(environment: Mapping[str, str]) -> CallerProxies:

@@ -11,18 +11,18 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 from outward.core.errors import ClientError
+from outward.core.expressions import expression
 from outward.core.records import NamedTuple
 
 MAX_HOST: Final = 253
 """Octets of a host name (RFC 1035 §2.3.4, without the trailing dot)."""
 
-_HOST: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*", re.ASCII)
-_NUMERIC_LABEL: Final = re.compile(r"(?:[0-9]+|0[xX][0-9a-fA-F]*)", re.ASCII)
-_PORT: Final = re.compile(r"[0-9]{1,5}", re.ASCII)
+_HOST: Final = expression(r"(?!-)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*", re.ASCII)
+_NUMERIC_LABEL: Final = expression(r"(?:[0-9]+|0[xX][0-9a-fA-F]*)", re.ASCII)
+_PORT: Final = expression(r"[0-9]{1,5}", re.ASCII)
 
 
 @lru_cache(maxsize=4096)
@@ -42,6 +42,8 @@ def canonical_host(host: str) -> str:
     if len(name) > MAX_HOST or not _HOST.fullmatch(name):
         raise ClientError(f"{host!r} is not a host name")
     if _NUMERIC_LABEL.fullmatch(name.rpartition(".")[2]):
+        from ipaddress import IPv4Address  # here, as below: it takes a millisecond of a start that needs none
+
         try:
             return str(IPv4Address(name))
         except ValueError:
@@ -55,6 +57,8 @@ def is_address(host: str) -> bool:
 
 
 def _ipv6(host: str) -> str:
+    from ipaddress import IPv6Address
+
     literal = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     try:
         address = IPv6Address(literal)
@@ -118,15 +122,15 @@ class CanonicalPath(NamedTuple):
 
 
 # A path that is canonical as it stands: the common case, decided by one scan. No percent sign, no empty or dot segment.
-_PLAIN_PATH: Final = re.compile(r"(?:/(?!\.{1,2}(?:[/;]|\Z))[A-Za-z0-9\-._~!$&'()*+,;=:@]+)+/?|/", re.ASCII)
+_PLAIN_PATH: Final = expression(r"(?:/(?!\.{1,2}(?:[/;]|\Z))[A-Za-z0-9\-._~!$&'()*+,;=:@]+)+/?|/", re.ASCII)
 _KEEP: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:@/")
 _UNRESERVED: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
-_ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})|%|([^%]+)")
-_DOUBLE_ESCAPE: Final = re.compile(r"%25(?:2[EeFf5]|5[Cc]|[01][0-9A-Fa-f])")
-_PRINTABLE: Final = re.compile(r"%([2-6][0-9A-Fa-f]|7[0-9A-Ea-e])")
-_PRINTABLE_BUT_SLASHES: Final = re.compile(r"%(?!2[Ff]|5[Cc])([2-6][0-9A-Fa-f]|7[0-9A-Ea-e])")
-_PARAMETERS: Final = re.compile(r";[^/]*")
-_SLASHES: Final = re.compile(r"/{2,}")
+_ESCAPE: Final = expression(rb"%([0-9A-Fa-f]{2})|%|([^%]+)")
+_DOUBLE_ESCAPE: Final = expression(r"%25(?:2[EeFf5]|5[Cc]|[01][0-9A-Fa-f])")
+_PRINTABLE: Final = expression(r"%([2-6][0-9A-Fa-f]|7[0-9A-Ea-e])")
+_PRINTABLE_BUT_SLASHES: Final = expression(r"%(?!2[Ff]|5[Cc])([2-6][0-9A-Fa-f]|7[0-9A-Ea-e])")
+_PARAMETERS: Final = expression(r";[^/]*")
+_SLASHES: Final = expression(r"/{2,}")
 
 
 @lru_cache(maxsize=4096)
@@ -226,9 +230,9 @@ def _resolve_dot_segments(path: str) -> str:
     return "/" + "/".join(out)
 
 
-_NAME_ESCAPE: Final = re.compile(r"%([0-9A-Fa-f]{2})")
-_NAME_END: Final = re.compile(r"[\[\x00]")
-_NAME_BLANK: Final = re.compile(r"[ +.]")
+_NAME_ESCAPE: Final = expression(r"%([0-9A-Fa-f]{2})")
+_NAME_END: Final = expression(r"[\[\x00]")
+_NAME_BLANK: Final = expression(r"[ +.]")
 
 
 def folded_name(name: str) -> str:
@@ -241,7 +245,7 @@ def folded_name(name: str) -> str:
     return _NAME_BLANK.sub("_", _NAME_END.split(decoded, maxsplit=1)[0]).lower()
 
 
-_QUERY: Final = re.compile(r"[\x21\x22\x24-\x5b\x5d-\x7e]*", re.ASCII)
+_QUERY: Final = expression(r"[\x21\x22\x24-\x5b\x5d-\x7e]*", re.ASCII)
 
 
 def canonical_query(query: str) -> str:

@@ -6,7 +6,6 @@ much or lead out, and nothing else: no ``/sys``, no ``/run`` of the host and the
 
 from __future__ import annotations
 
-import glob
 import os
 import stat
 from contextlib import suppress
@@ -17,7 +16,7 @@ from outward.core import HostError
 from outward.isolation.operations import Bind, Directory, File, Fresh, Hide, Kernel, Seal, Symlink
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from outward.isolation.operations import Operation
 
@@ -80,6 +79,11 @@ ETC: Final = (
     "timezone",
     "vimrc",
 )
+
+_FEW: Final = 8
+"""Directories, files and links in what is copied."""
+_SMALL: Final = 1 << 16
+"""Octets of a file in it."""
 
 SYSTEM_BUNDLES: Final = (
     # Where distributions keep all roots of trust in one file.
@@ -201,14 +205,50 @@ def _as_on_host(path: str) -> Iterator[Operation]:
 
 
 def _etc() -> Iterator[Operation]:
-    for pattern in ETC:
-        for path in sorted(glob.glob(f"/etc/{pattern}")):  # noqa: PTH207 (start-up)
-            if os.path.isdir(path):  # noqa: PTH112 (start-up)
-                yield Bind(os.path.realpath(path), path)
-            else:
-                with suppress(OSError):  # a link that leads nowhere, or not for us to read
-                    yield File(path, Path(path).read_bytes())
+    for path in _of_etc():
+        if os.path.isdir(path):  # noqa: PTH112 (start-up)
+            yield from directory(path)
+        else:
+            with suppress(OSError):  # a link that leads nowhere, or not for us to read
+                yield File(path, Path(path).read_bytes())
     yield Symlink("/proc/mounts", "/etc/mtab")
+
+
+def _of_etc() -> Iterator[str]:
+    names = sorted(os.listdir("/etc"))  # noqa: PTH208 (start-up)
+    for pattern in ETC:
+        if pattern.endswith("*"):
+            yield from (f"/etc/{name}" for name in names if name.startswith(pattern[:-1]))
+        elif os.path.lexists(path := f"/etc/{pattern}"):
+            yield path
+
+
+def directory(path: str) -> Sequence[Bind | Directory | File | Symlink]:
+    """A directory of the host; copied where there is hardly anything in it, for the same reason as a :class:`File`."""
+    shown = [Bind(os.path.realpath(path), path)]
+    copied: list[Directory | File | Symlink] = [Directory(path)]
+    try:
+        for each in copied:  # grows meanwhile
+            if isinstance(each, Directory):
+                with os.scandir(each.path) as entries:
+                    for entry in entries:
+                        if len(copied) == _FEW or (copy := _copy(entry)) is None:
+                            return shown
+                        copied.append(copy)
+    except OSError:  # not all of it is for us to read: inside, that is for the kernel to say
+        return shown
+    return sorted(copied, key=lambda each: each.path)
+
+
+def _copy(entry: os.DirEntry[str]) -> Directory | File | Symlink | None:
+    if entry.is_symlink():
+        return Symlink(os.readlink(entry.path), entry.path)  # noqa: PTH115 (the text of the link, not a path)
+    if entry.is_dir():
+        return Directory(entry.path)
+    status = entry.stat()
+    if not stat.S_ISREG(status.st_mode) or status.st_mode & 0o111 or status.st_size > _SMALL:
+        return None
+    return File(entry.path, Path(entry.path).read_bytes())
 
 
 def trust(files: Mapping[str, str], bundle: str, ca: str) -> Iterator[Operation]:

@@ -8,11 +8,11 @@ import fcntl
 import os
 import stat
 import time
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from outward.core import HostError
+from outward.core.fingerprint import fingerprint
 from outward.core.records import NamedTuple
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def check(directory: Path) -> None:
     What was found good is kept in a file beside them and is not examined again: that would take a tenth of the start-up.
     """
     pair = read_key(directory) + (directory / CERTIFICATE).read_bytes()
-    digest = sha256(pair).hexdigest()
+    digest = fingerprint(pair)
     life = _known(directory, digest)
     if life is None:
         life = _examine(directory)

@@ -6,15 +6,16 @@ values, ignore the case of names. An allow must hold under all of these readings
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final
+
+from outward.core.expressions import expression
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from outward.core import Request, Rule
 
-_SEPARATORS: Final = re.compile("[&;]")
+_SEPARATORS: Final = expression("[&;]")
 
 
 def certain(rule: Rule, request: Request) -> bool:

@@ -15,16 +15,17 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from outward.core import ClientError, canonical_path, fold_path, path_readings
+from outward.core.expressions import expression
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from collections.abc import Set as AbstractSet
 
-_STAR_RUNS: Final = re.compile(r"\*{2,}")
+_STAR_RUNS: Final = expression(r"\*{2,}")
 _STARS: Final = frozenset({"*", "**"})
-_ITEMS: Final = re.compile(r"\*\*|\*|%2F|%5C|.", re.DOTALL)
-_WIDE_ITEMS: Final = re.compile(r"\*\*|\*|.", re.DOTALL)
-_UNITS: Final = re.compile(r"%2F|%5C|.", re.DOTALL)
+_ITEMS: Final = expression(r"\*\*|\*|%2F|%5C|.", re.DOTALL)
+_WIDE_ITEMS: Final = expression(r"\*\*|\*|.", re.DOTALL)
+_UNITS: Final = expression(r"%2F|%5C|.", re.DOTALL)
 
 
 @lru_cache(maxsize=4096)

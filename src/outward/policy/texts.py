@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import re
-from ipaddress import ip_address, ip_network
 from typing import Final, Literal
 
 from outward.core import canonical_authority, canonical_host
 from outward.core.canonical import folded_name
+from outward.core.expressions import expression
 from outward.core.proxy import ProxyAddress, parse_proxy_url
 from outward.policy.globs import canonical_glob
 
@@ -31,8 +31,8 @@ _OURS: Final = frozenset(
     {"connection", "content-length", "expect", "host", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
     | {"proxy-authenticate", "proxy-authorization", "proxy-connection"}
 )
-_TEMPLATE_FIELD: Final = re.compile(r"\{([^{}]*)\}")
-_VALUE: Final = re.compile(r"[\x20-\x7e\t]*")
+_TEMPLATE_FIELD: Final = expression(r"\{([^{}]*)\}")
+_VALUE: Final = expression(r"[\x20-\x7e\t]*")
 
 
 def seconds(text: str) -> float:
@@ -83,6 +83,8 @@ def proxy_choice(text: str) -> ProxyAddress | Literal["none"]:
 def bypass(text: str) -> str:
     """One entry of ``no_proxy``: a name that stands for itself and all below it, an address or a network."""
     if "/" in text:
+        from ipaddress import ip_network  # here, as below: it takes a millisecond of a start that needs none
+
         try:
             return str(ip_network(text, strict=False))
         except ValueError:
@@ -93,6 +95,8 @@ def bypass(text: str) -> str:
 
 
 def _is_address(host: str) -> bool:
+    from ipaddress import ip_address
+
     try:
         ip_address(host)
     except ValueError:

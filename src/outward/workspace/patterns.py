@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from outward.core.expressions import expression
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_WILD: Final = re.compile(r"[*?]")
-_TOKEN: Final = re.compile(r"\*\*/|\*\*|\*|\?|[^*?]+")
+_WILD: Final = expression(r"[*?]")
+_TOKEN: Final = expression(r"\*\*/|\*\*|\*|\?|[^*?]+")
 _MEANING: Final = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
 
 
@@ -43,7 +45,7 @@ class Names:
         self._prefixes: Final = tuple(prefixes)
         self._suffixes: Final = tuple(suffixes)
         self._other_suffixes: Final = tuple(other_suffixes)  # asked first: an expression costs ten times as much
-        self._others: Final = re.compile("|".join(others))
+        self._others: Final = expression("|".join(others))
 
     def match(self, directory: str, name: str) -> bool:
         """Whether the entry ``name`` of ``directory`` is meant."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -217,6 +218,44 @@ class TestBase:
         assert files["/etc/passwd"].startswith(b"agent:x:1000:1000:")
         assert files["/etc/os-release"] == Path("/etc/os-release").read_bytes()
         assert "/etc/shadow" not in files
+
+    def test_a_directory_of_etc_with_hardly_anything_in_it_is_copied(self, tmp_path):
+        small = tmp_path / "small"
+        (small / "below").mkdir(parents=True)
+        (small / "below" / "b.conf").write_bytes(b"b")
+        (small / "a.conf").write_bytes(b"a")
+        (small / "link").symlink_to("../elsewhere")
+        assert system.directory(str(small)) == [
+            Directory(f"{small}"),
+            File(f"{small}/a.conf", b"a"),
+            Directory(f"{small}/below"),
+            File(f"{small}/below/b.conf", b"b"),
+            Symlink("../elsewhere", f"{small}/link"),
+        ]
+
+    @pytest.mark.parametrize("other", ["many", "program", "large", "socket", "deep"])
+    def test_any_other_is_shown_as_it_is(self, tmp_path, other):
+        place = tmp_path / "other"
+        place.mkdir()
+        if other == "many":
+            for number in range(9):
+                (place / str(number)).touch()
+        elif other == "program":
+            (place / "run").touch(0o755)
+        elif other == "large":
+            (place / "large").write_bytes(bytes(1 << 17))
+        elif other == "socket":
+            os.mkfifo(place / "pipe")
+        else:
+            (place / "a/b/c/d/e/f/g/h/i").mkdir(parents=True)
+            (place / "a/b/c/d/e/f/g/h/i/file").touch()
+        assert system.directory(str(place)) == [Bind(str(place), str(place))]
+
+    def test_a_link_to_a_directory_is_shown_as_what_it_leads_to(self, tmp_path):
+        (tmp_path / "there").mkdir()
+        (tmp_path / "there" / "run").touch(0o755)
+        (tmp_path / "link").symlink_to("there")
+        assert system.directory(str(tmp_path / "link")) == [Bind(str(tmp_path / "there"), str(tmp_path / "link"))]
 
     def test_nothing_of_the_host_is_writable_but_the_home(self, tmp_path):
         writable = [each for each in self.operations(tmp_path) if isinstance(each, Bind) and each.writable]

@@ -8,6 +8,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from outward.core.expressions import expression
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -17,7 +19,7 @@ ENCRYPTED: Final = "encrypted"
 """The encrypted file's name."""
 INDEX: Final = "keyring.json"
 """The name of the list of what is in the system keyring, which has no way to ask for it."""
-_DESCRIPTOR: Final = re.compile(r"/(?:dev|proc/self)/fd/([0-9]{1,9})", re.ASCII)
+_DESCRIPTOR: Final = expression(r"/(?:dev|proc/self)/fd/([0-9]{1,9})", re.ASCII)
 
 
 def home_directory(environment: Mapping[str, str]) -> Path:
