@@ -15,6 +15,7 @@ from outward.audit.retention import superfluous
 from outward.core import Event, HostError, JournalUnavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
     from types import TracebackType
 
@@ -55,6 +56,7 @@ class Journal:
         self._last = self._seq, self._prev  # of the last record that was written
         self._batch = Batch()
         self._torn = False
+        self._room = False
         self._second = 0
         self._time_prefix = ""
 
@@ -73,12 +75,12 @@ class Journal:
             prepare(directory)
             with exclusive(directory):
                 journal = cls(directory, session, resume(directory, session), limit_bytes, file_bytes)
-                journal._begin()
         except OSError as error:
             raise HostError(
                 f"cannot write the journal in {directory}: {error.strerror or error}",
                 hint="Nothing is forwarded without a journal. Free some space, or set OUTWARD_HOME to a place of your own.",
             ) from error
+        journal._begin()
         return journal
 
     def append(self, event: Event) -> None:
@@ -130,7 +132,6 @@ class Journal:
         try:
             if self._removed:
                 self._note(Event("note", "", REPAIRED, "", bytes_in=self._removed))
-            self._prune()
         except BaseException:
             self.close()
             raise
@@ -158,7 +159,10 @@ class Journal:
             self._undo("only a part could be written")
 
     def _every_second(self, seconds: int) -> None:
-        """What need not be done for every record: the time to the second, and whether the file is still ours alone."""
+        """What need not be done for every record: the time to the second, whether the file is still ours alone, and before the
+        first that others make room: a session of none asks nothing of what may be thousands of files."""
+        if not self._room:
+            self._make_room()
         if self._torn:
             self._truncate()
         try:
@@ -184,23 +188,36 @@ class Journal:
         self._torn = False
 
     def _rotate(self) -> None:
+        with self._alone():
+            descriptor = create(self._directory / file_name(self._session, self._number + 1))
+            os.close(self._descriptor)
+            self._descriptor, self._number, self._size, self._room = descriptor, self._number + 1, 0, False
+        self._make_room()
+
+    def _make_room(self) -> None:
+        """For the file that is being written. Each removal is recorded before it is done."""
+        self._room = True  # so that the record of it is written
+        try:
+            with self._alone():
+                room = self._limit_bytes - self._file_bytes
+                for doomed in superfluous(self._directory, self._session, self._number, room):
+                    self._note(Event("note", doomed.last_seq, PRUNED, "", path=doomed.path.name))
+                    doomed.path.unlink(missing_ok=True)
+        except JournalUnavailable:
+            self._room = False
+            self._second = 0  # the next record tries again
+            raise
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """While files are made and removed. Raises :class:`JournalUnavailable` where they cannot be."""
         try:
             with exclusive(self._directory):
-                descriptor = create(self._directory / file_name(self._session, self._number + 1))
-                os.close(self._descriptor)
-                self._descriptor, self._number, self._size = descriptor, self._number + 1, 0
-                self._prune()
+                yield
         except OSError as error:
             raise self._unavailable(error.strerror or str(error)) from error
         except HostError as error:
             raise self._unavailable(error.message) from error
-
-    def _prune(self) -> None:
-        """Makes room for the file that is being written. Each removal is recorded before it is done."""
-        room = self._limit_bytes - self._file_bytes
-        for doomed in superfluous(self._directory, self._session, self._number, room):
-            self._note(Event("note", doomed.last_seq, PRUNED, "", path=doomed.path.name))
-            doomed.path.unlink(missing_ok=True)
 
     def _unavailable(self, reason: str) -> JournalUnavailable:
         return JournalUnavailable(

@@ -7,7 +7,7 @@ import json
 import os
 import resource
 import stat
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
@@ -242,22 +242,46 @@ def test_the_longest_finished_session_goes_first(directory: Path) -> None:
         (path,) = write(directory, 30, session=session)
         os.utime(path, (1e9 - age, 1e9 - age))
     one = size(directory) // 3
-    with Journal.open(directory, session="s", limit_bytes=one * 5 // 2, file_bytes=one // 4):
-        pass
+    with Journal.open(directory, session="s", limit_bytes=one * 5 // 2, file_bytes=one // 4) as journal:
+        assert (directory / "old.jsonl").exists()  # as long as nothing is written
+        journal.append(START)
     assert {path.name for path in directory.iterdir()} == {"new.jsonl", "middle.jsonl", "s.jsonl"}
-    (note,) = records(directory / "s.jsonl")
+    note, record = records(directory / "s.jsonl")
     assert (note["kind"], note["path"]) == ("journal.pruned", "old.jsonl")
+    assert record["kind"] == START.kind
     assert verify(directory).broken is None
 
 
 def test_a_session_that_is_being_written_stays(directory: Path) -> None:
+    def other(session: str) -> None:
+        with Journal.open(directory, session=session, limit_bytes=2000, file_bytes=1000) as journal:
+            journal.append(START)
+
     with Journal.open(directory, session="running") as running:
         for _ in range(30):
             running.append(START)
-        Journal.open(directory, session="s", limit_bytes=2000, file_bytes=1000).close()
+        other("s")
         assert (directory / "running.jsonl").exists()
-    Journal.open(directory, session="s2", limit_bytes=2000, file_bytes=1000).close()
+    other("s2")
     assert not (directory / "running.jsonl").exists()
+
+
+def refused(directory: Path) -> NoReturn:
+    raise HostError(f"{directory}: not today")
+
+
+def test_without_room_nothing_is_written_until_there_is(directory: Path) -> None:
+    write(directory, 30, session="old")
+    with Journal.open(directory, session="s", limit_bytes=2000, file_bytes=1000) as journal:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("outward.audit.journal.exclusive", refused)
+            for _ in range(2):
+                with pytest.raises(JournalUnavailable, match="not today"):
+                    journal.append(START)
+        assert records(directory / "s.jsonl") == []
+        journal.append(START)
+    assert [record["kind"] for record in records(directory / "s.jsonl")] == ["journal.pruned", START.kind]
+    assert verify(directory).broken is None
 
 
 def test_a_damaged_file_that_would_have_to_go_stops_the_journal(directory: Path) -> None:
