@@ -4,7 +4,7 @@
 inside cannot be written, renamed or removed. For all other places (in any directory, and in those that the agent makes) there
 is a look afterwards: what has come into being is *set aside*, under a name that means nothing to anybody.
 
-A process of its own takes the stand-ins away and looks, as soon as the session is over or has been killed.
+Both are taken care of as soon as the session is over; should it be killed, by a process of its own.
 """
 
 from __future__ import annotations
@@ -26,7 +26,11 @@ from outward.workspace.patterns import Globs
 from outward.workspace.tree import Tree, is_directory, is_file
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
+
+_DONE: Final = b"done"
+"""What the process is told when nothing is left to do."""
 
 _LAST_BREATH: Final = 5000
 """Milliseconds that what is being killed may take."""
@@ -82,8 +86,9 @@ class Guard:
         self._directory: Final = directory
         self._record = -1
         self._orders = -1
-        self._answer = -1
+        self._end = -1
         self._pid = 0
+        self._watched: list[int] = []
         self.aside: dict[str, str] = {}
 
     def __enter__(self) -> Self:
@@ -98,17 +103,17 @@ class Guard:
             if self._record >= 0:
                 self._take_away()
             raise
-        for descriptor in (pipes[0], pipes[3], self._record):
+        for descriptor in (pipes[0], pipes[3]):
             os.close(descriptor)
         return self
 
-    def _begin(self, ours: int, orders: int, answer: int, theirs: int) -> None:
+    def _begin(self, ours: int, orders: int, end: int, theirs: int) -> None:
         try:
             self._record = _open_record(self._directory, self._guarded.roots[0])
             self._make()
         except OSError as error:
             raise HostError(f"cannot guard {self._guarded.roots[0]}: {error.strerror}") from error
-        self._orders, self._answer = orders, answer
+        self._orders, self._end = orders, end
         self._pid = os.fork()
         if self._pid == 0:
             self._keep(ours, theirs)
@@ -116,13 +121,16 @@ class Guard:
     def __exit__(self, *exception: object) -> None:
         if not self._pid:
             return
-        os.close(self._orders)
-        with open(self._answer, "rb") as file:  # noqa: PTH123 (a descriptor)
-            answer = file.read()  # to its end, which comes when all is done; the process itself takes a moment longer
         try:
-            self.aside = json.loads(answer)
-        except ValueError:  # it was killed, so its look is ours to take; the next session takes away what stands in
-            self.aside = self._set_aside()
+            # Here rather than there: a child that does something for the first time copies all that it touches.
+            self.aside = self._put_right(self._watched)
+            with suppress(BrokenPipeError):  # it was killed, and is not needed
+                os.write(self._orders, _DONE)
+        finally:
+            os.close(self._orders)
+            os.read(self._end, 1)  # nothing is written there: it is gone
+            os.close(self._end)
+            os.close(self._record)
 
     def watch(self, sandbox: Ending) -> None:
         """Says with which process the sandbox ends, if its descriptor is one of a process.
@@ -132,25 +140,31 @@ class Guard:
         if not self._pid:
             return
         if (process := kernel.identifier(sandbox.fileno())) is not None:
+            self._watched.append(process)
             try:
                 os.write(self._orders, b"%d\n" % process)
             except BrokenPipeError:
                 raise HostError("what guards the workspace has been killed") from None
 
-    def _keep(self, orders: int, answer: int) -> NoReturn:
-        """In the child: waits for the end, and puts things right."""
+    def _keep(self, orders: int, end: int) -> NoReturn:
+        """In the child: waits for the end, and puts things right where nobody else has."""
         try:
-            detach(orders, answer, self._record)
-            watched = b""
+            detach(orders, end, self._record)
+            told = b""
             while chunk := os.read(orders, 64):
-                watched += chunk
-            for line in watched.splitlines():
-                _wait(int(line))
-            self._take_away()
-            with suppress(BrokenPipeError), open(answer, "w") as file:
-                json.dump(self._set_aside(), file)
+                told += chunk
+            *watched, last = told.split(b"\n")
+            if last != _DONE:
+                self._put_right(map(int, watched))
         finally:
             os._exit(0)
+
+    def _put_right(self, watched: Iterable[int]) -> dict[str, str]:
+        """Once the processes ``watched`` are gone: what was set aside."""
+        for pid in watched:
+            _wait(pid)
+        self._take_away()
+        return self._set_aside()
 
     def _set_aside(self) -> dict[str, str]:
         allowed = Globs(self._guarded.allowed)
