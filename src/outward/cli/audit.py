@@ -39,7 +39,7 @@ def _text(report: Report) -> str:
         bad = report.broken
         lines.append(f"BROKEN at {bad.file}:{bad.line}: {bad.reason}")
     else:
-        lines.append(f"ok: {report.records} records in {report.files} files are as they were written")
+        lines.append(f"ok: all is as it was written (records: {report.records}, files: {report.files})")
     return "\n".join(lines)
 
 
