@@ -5,10 +5,12 @@ Runs before the agent does. Whatever cannot be looked at is hidden; whatever van
 
 from __future__ import annotations
 
+import json
 import os
 from typing import TYPE_CHECKING, Final
 
 from outward.core.records import NamedTuple
+from outward.workspace.beside import beside
 from outward.workspace.fixed import FIXED, looks_like_repository, parts_of
 from outward.workspace.hidden import EXAMPLES, HIDDEN, PRIVATE_KEY, SNIFF_LIMIT, SNIFFED
 from outward.workspace.patterns import Globs, Names
@@ -30,6 +32,11 @@ INSTALLED: Final = frozenset(
     {"lib", "lib32", "lib64", "libexec", "share", "include", "node_modules", "site-packages", "src"}
 )
 """Directories of a tool chain that hold what installers put there, and a hundred thousand files of it."""
+
+_LARGE: Final = 128
+"""Directories after which a tree is large: from then on two processes look through it."""
+_SEVERAL: Final = 8
+"""Directories that are left then, at the least, to be shared."""
 
 
 class Hidden(NamedTuple):
@@ -55,6 +62,17 @@ class Found:
         self.fixed += other.fixed
         self.pinned += other.pinned
         self.links += other.links
+
+    def dump(self) -> bytes:
+        """All of it, for another process."""
+        return json.dumps([self.hidden, self.fixed, self.pinned, self.links]).encode()
+
+    def load(self, content: bytes) -> None:
+        """Adds what another process found."""
+        hidden, *others = json.loads(content)
+        self.hidden += [Hidden(*each) for each in hidden]
+        for own, other in zip((self.fixed, self.pinned, self.links), others, strict=True):
+            own += other
 
 
 class Scanner:
@@ -95,14 +113,35 @@ class Scanner:
 
         Directories whose name is in ``skip`` are not entered. Symbolic links are not followed; a link that is hidden by its
         name hides what it points at, if that is in the tree. Sockets, pipes and devices are hidden: each is a way out,
-        whoever is at the other end.
+        whoever is at the other end. Forks where there is much to look through: call it while there are no threads.
         """
         found = Found()
-        pending = [root]
-        ordinary: set[str] = (
-            set()
-        )  # names of which nothing is said wherever they are: most come more than once in a tree
+        left = self._walk(root, [root], found, fix=fix, skip=skip, share=True)
+        if not left:
+            return found
+
+        def theirs(found: Found) -> Found:
+            self._walk(root, left[::2], found, fix=fix, skip=skip)
+            return found
+
+        with beside(lambda: theirs(Found()).dump()) as outcome:
+            self._walk(root, left[1::2], found, fix=fix, skip=skip)
+            content = outcome()
+        if content is None:
+            return theirs(found)
+        found.load(content)
+        return found
+
+    def _walk(
+        self, root: str, pending: list[str], found: Found, *, fix: bool, skip: frozenset[str], share: bool = False
+    ) -> list[str]:
+        """Looks through the directories ``pending`` and all below; to ``share`` them, not all: those that are left."""
+        ordinary: set[str] = set()  # names of which nothing is said wherever they are: most come more than once
+        looked = 0
         while pending:
+            if share and looked >= _LARGE and len(pending) >= _SEVERAL:
+                break
+            looked += 1
             directory = pending.pop()
             try:
                 entries = list(os.scandir(directory))
@@ -129,7 +168,7 @@ class Scanner:
                     found.hidden.append(Hidden(entry.path, directory=False))
                 elif not (concerned or name in FIXED or name == "HEAD"):
                     ordinary.add(name)
-        return found
+        return pending
 
     def _fix(self, root: str, entry: os.DirEntry[str], found: Found) -> None:
         if entry.is_symlink():

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import string
 from pathlib import Path
@@ -9,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from outward.workspace import scan
+from outward.workspace.beside import beside
 from outward.workspace.scan import INSTALLED, Found, Hidden, Scanner
 
 PEM_KEY = "-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\n"
@@ -180,3 +183,47 @@ def test_a_policy_decides_about_new_names_as_about_old_ones():
     assert scanner.hides_name("/work", "/work/private/x", by_name=True, otherwise=False)
     assert not scanner.hides_name("/work", "/work/sub/.env.test", by_name=True, otherwise=True)
     assert scanner.hides_name("/work", "/work/x", by_name=True, otherwise=True)
+
+
+def large(root: Path) -> None:
+    """A repository that two processes look through, with something in every corner."""
+    make(root, *(f"src/part{number % 9}/module{number}/plain.py" for number in range(400)), ".git/config", ".git/HEAD")
+    make(root, *(f"src/part{number % 9}/module{number}/.env" for number in range(0, 400, 7)))
+    make(root, *(f"src/part{number % 9}/module{number}/.vscode/tasks.json" for number in range(3, 400, 11)))
+    make(root, "src/part1/.ssh/id_rsa", "src/part8/a/b/c/.git/config", os.fsdecode(b"src/part2/\xff\xfe/.env"))
+    (root / "src/part3/.mcp.json").symlink_to("../part4/settings")
+    (root / "src/part4/settings").write_text("x")
+
+
+def everything(found: Found) -> list[list[str]]:
+    return [sorted(map(str, each)) for each in (found.hidden, found.fixed, found.pinned, found.links)]
+
+
+def killed() -> bytes:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return b""
+
+
+@pytest.mark.parametrize("outcome", ["found", "killed"])
+def test_two_processes_find_what_one_does(tmp_path, monkeypatch, outcome):
+    large(tmp_path)
+    shared = []
+
+    def watched(work):
+        shared.append(work)
+        return beside(work if outcome == "found" else killed)
+
+    monkeypatch.setattr(scan, "beside", watched)
+    by_two = everything(Scanner().scan(str(tmp_path), fix=True))
+    assert len(shared) == 1
+    monkeypatch.setattr(scan, "_LARGE", 1 << 30)
+    assert by_two == everything(Scanner().scan(str(tmp_path), fix=True))
+    assert len(shared) == 1
+    assert min(map(len, by_two)) > 0
+
+
+def test_without_the_share_of_the_other_something_is_missing(tmp_path, monkeypatch):
+    large(tmp_path)
+    whole = everything(Scanner().scan(str(tmp_path), fix=True))
+    monkeypatch.setattr(scan, "beside", lambda _: beside(lambda: Found().dump()))
+    assert everything(Scanner().scan(str(tmp_path), fix=True)) != whole
