@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from outward import kernel
 from outward.core import HostError, OutwardError
 from outward.core.records import NamedTuple
-from outward.workspace.appeared import appeared
+from outward.workspace.appeared import RECORD, appeared
 from outward.workspace.masks import mask
 from outward.workspace.overlay import Overlay
 
@@ -201,8 +201,13 @@ def _look_alike(workspace: str, upper: str) -> None:
 def _remove(directory: Path) -> None:
     """Removes a tree that a hostile agent has built: closed directories, or so deep that no path leads to the end.
 
-    ``rm`` is up to that, and starts sooner than Python's own is loaded.
+    ``rm`` is up to that, and starts sooner than Python's own is loaded. Where nothing was written neither is needed.
     """
+    with suppress(OSError):
+        (directory / RECORD).unlink(missing_ok=True)
+        for name in ("upper", "work/work", "work", "masks", "."):
+            os.rmdir(f"{directory}/{name}".removesuffix("/."))  # noqa: PTH106 (at the end of every session)
+        return
     rm = ("/bin/rm", "-rf", str(directory))
     if _succeeds(*rm):
         return

@@ -37,14 +37,16 @@ class _Masks:
         self._beside = [name for name in awaited if name in BESIDE]
         self._first = ""
         self._directories: dict[str, None] = {}
+        self._whiteouts: set[str] = set()
 
     def make(self, hidden: Iterable[str]) -> None:
         self._directory("")
         for path in hidden:
             self._directory(os.path.dirname(path))  # noqa: PTH120 (thousands)
             self._whiteout(path)
+        holding = {"", *map(os.path.dirname, self._whiteouts)}
         for directory in self._directories:
-            if directory and not self._holds_masks(directory):
+            if directory not in holding:
                 continue
             for name in self._beside if directory else self._awaited:
                 path = f"{directory}/{name}" if directory else name
@@ -62,18 +64,15 @@ class _Masks:
         self._directories[path] = None
 
     def _whiteout(self, path: str) -> None:
-        target = f"{self._layer}/{path}"
-        if os.path.lexists(target):
+        if path in self._whiteouts or path in self._directories:
             return
+        self._whiteouts.add(path)
+        target = f"{self._layer}/{path}"
         if self._first:
             os.link(self._first, target)
         else:
             os.mknod(target, _WHITEOUT_MODE, WHITEOUT)
             self._first = target
-
-    def _holds_masks(self, directory: str) -> bool:
-        with os.scandir(f"{self._layer}/{directory}") as entries:
-            return any(not entry.is_dir(follow_symlinks=False) for entry in entries)
 
     def _like_the_workspace_s(self, directory: str) -> None:
         status = os.stat(f"{self._workspace}/{directory}", follow_symlinks=False)  # noqa: PTH116
