@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 from outward.core.errors import ClientError
@@ -42,8 +43,6 @@ def canonical_host(host: str) -> str:
     if len(name) > MAX_HOST or not _HOST.fullmatch(name):
         raise ClientError(f"{host!r} is not a host name")
     if _NUMERIC_LABEL.fullmatch(name.rpartition(".")[2]):
-        from ipaddress import IPv4Address  # here, as below: it takes a millisecond of a start that needs none
-
         try:
             return str(IPv4Address(name))
         except ValueError:
@@ -57,8 +56,6 @@ def is_address(host: str) -> bool:
 
 
 def _ipv6(host: str) -> str:
-    from ipaddress import IPv6Address
-
     literal = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     try:
         address = IPv6Address(literal)

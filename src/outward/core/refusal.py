@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import Final
 
 from outward.core.canonical import authority
@@ -48,5 +47,7 @@ class Refusal(NamedTuple):
         method, path = (self.method, self.path) if self.path else ("GET,HEAD", "/**")
         if "*" in self.path or not self.path.isascii() or not self.path.isprintable():
             return ""
+        import shlex  # here: most sessions refuse nothing
+
         scheme = "http://" if self.scheme == "http" else ""
         return f"outward policy allow {shlex.quote(f'{method} {scheme}{self.authority}{path}')}"

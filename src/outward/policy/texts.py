@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from ipaddress import ip_address, ip_network
 from typing import Final, Literal
 
 from outward.core import canonical_authority, canonical_host
@@ -83,8 +84,6 @@ def proxy_choice(text: str) -> ProxyAddress | Literal["none"]:
 def bypass(text: str) -> str:
     """One entry of ``no_proxy``: a name that stands for itself and all below it, an address or a network."""
     if "/" in text:
-        from ipaddress import ip_network  # here, as below: it takes a millisecond of a start that needs none
-
         try:
             return str(ip_network(text, strict=False))
         except ValueError:
@@ -95,8 +94,6 @@ def bypass(text: str) -> str:
 
 
 def _is_address(host: str) -> bool:
-    from ipaddress import ip_address
-
     try:
         ip_address(host)
     except ValueError:
