@@ -39,8 +39,13 @@ def _text(report: Report) -> str:
         bad = report.broken
         lines.append(f"BROKEN at {bad.file}:{bad.line}: {bad.reason}")
     else:
-        lines.append(f"ok: all is as it was written (records: {report.records}, files: {report.files})")
+        records, files = _count(report.records, "record"), _count(report.files, "file")
+        lines.append(f"ok: as it was written, {records} in {files}")
     return "\n".join(lines)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _json(report: Report) -> str:

@@ -173,7 +173,7 @@ def test_verify_says_ok_or_where_it_is_broken(state: Path) -> None:
     path = journal(state, START, END, DENIED)
     for arguments in (["verify"], ["verify", str(path)], ["verify", str(path.parent)]):
         assert status(audit_command, *arguments) == 0
-        assert "3 records" in run(audit_command, *arguments)
+        assert "3 records in 1 file" in run(audit_command, *arguments)
     path.write_bytes(path.read_bytes().replace(b'"status":200', b'"status":404'))
     for arguments in (["verify"], ["verify", str(path)], ["verify", str(path.parent)]):
         assert status(audit_command, *arguments) == 1
