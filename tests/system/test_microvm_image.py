@@ -58,3 +58,11 @@ def test_an_image_that_can_start_nothing_is_refused(caller, root):
     done = run(caller, root)
     assert done.returncode == 125
     assert "lacks /usr/bin/setpriv" in done.stderr
+
+
+def test_one_without_a_shell_says_all_that_it_has_to_say(caller: Attacked) -> None:
+    image = make_root(caller.home / "image", (*NEEDED, "cat"))
+    (image / "usr" / "text").write_text("x" * 999 + "\n")
+    options = ("--quiet", "--backend", "microvm", "--image", str(image))
+    done = caller.outward("run", *options, "--", "cat", *["/usr/text"] * 999, timeout=240)
+    assert (done.returncode, len(done.stdout)) == (0, 999_000), done.stderr

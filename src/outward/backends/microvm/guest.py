@@ -127,8 +127,9 @@ echo started >&3
 while read -r number; do kill -$number -$pid || kill -$number $pid; done <&3 2>/dev/null &
 wait $pid
 status=$?
-# At one stroke (kill(2), -1), as the user: to go from one to the next would let escape what is being started meanwhile.
-rest() {{ chroot /new {shlex.join(_AS_USER)} /bin/sh -c "kill -9 -1; exit 0" 2>/dev/null 3>&- 4>&-; }}
+# At one stroke (kill(2), -1), as the user: to go from one to the next would let escape what is being started meanwhile. With a
+# shell of ours, in a directory that only we write to: an image may have none.
+rest() {{ cp /bin/sh /new/dev/sh && chroot /new {shlex.join(_AS_USER)} /dev/sh -c "kill -9 -1; exit 0" 2>/dev/null 3>&- 4>&-; }}
 rest && {{ [ "$terminal" ] || wait $out $err; }}
 sync
 echo "ended $status" >&3
