@@ -11,6 +11,7 @@ import click
 from outward.audit.verify import Report, verify
 from outward.cli.declaring import Group
 from outward.cli.home import state_directory
+from outward.core.display import counted
 
 EXIT_BROKEN: Final = 1
 
@@ -39,13 +40,8 @@ def _text(report: Report) -> str:
         bad = report.broken
         lines.append(f"BROKEN at {bad.file}:{bad.line}: {bad.reason}")
     else:
-        records, files = _count(report.records, "record"), _count(report.files, "file")
-        lines.append(f"ok: as it was written, {records} in {files}")
+        lines.append(f"ok: as it was written, {counted(report.records, 'record')} in {counted(report.files, 'file')}")
     return "\n".join(lines)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _json(report: Report) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from outward.core.display import printable
+from outward.core.display import counted, printable
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -20,8 +20,11 @@ _UNITS: Final = ("B", "KB", "MB", "GB", "TB")
 
 def closing_lines(summary: Summary, session: str) -> Iterator[str]:
     """What happened, what was refused and how to allow it, where to read more."""
-    requests = f"{summary.requests} request{'' if summary.requests == 1 else 's'}"
-    totals = [requests, f"{_size(summary.bytes_in)} sent", f"{_size(summary.bytes_out)} received"]
+    totals = [
+        counted(summary.requests, "request"),
+        f"{_size(summary.bytes_in)} sent",
+        f"{_size(summary.bytes_out)} received",
+    ]
     for what, counter in (("refused", summary.refused), ("failed", summary.failed)):
         if counter or what == "refused":
             totals.append(f"{sum(counter.values())} {what}")
