@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from outward.workspace.inside import Inside
 
-RECORD: Final = "appeared"
+APPEARED: Final = "appeared"
 """The file beside a layer in which they stand."""
 
 
@@ -22,7 +22,7 @@ class Appeared:
     def __init__(self, layer: Path) -> None:
         self._upper: Final = os.open(layer / "upper", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-        self._record: Final = os.open(layer / RECORD, flags, 0o600)
+        self._record: Final = os.open(layer / APPEARED, flags, 0o600)
 
     def hide(self, inside: Inside, workspace: str, path: str) -> None:
         """Hides ``path``, relative to the workspace, unless the agent has made something of its own there."""
@@ -42,7 +42,7 @@ class Appeared:
 def appeared(layer: Path) -> tuple[str, ...]:
     """Which paths of the workspace they are."""
     try:
-        text = (layer / RECORD).read_text()
+        text = (layer / APPEARED).read_text()
     except FileNotFoundError:
         return ()
     return tuple(json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n"))

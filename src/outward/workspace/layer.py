@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from outward import kernel
 from outward.core import HostError, OutwardError
 from outward.core.records import NamedTuple
-from outward.workspace.appeared import RECORD, appeared
+from outward.workspace.appeared import APPEARED, appeared
 from outward.workspace.masks import mask
 from outward.workspace.overlay import Overlay
 
@@ -204,9 +204,9 @@ def _remove(directory: Path) -> None:
     ``rm`` is up to that, and starts sooner than Python's own is loaded. Where nothing was written neither is needed.
     """
     with suppress(OSError):
-        (directory / RECORD).unlink(missing_ok=True)
-        for name in ("upper", "work/work", "work", "masks", "."):
-            os.rmdir(f"{directory}/{name}".removesuffix("/."))  # noqa: PTH106 (at the end of every session)
+        (directory / APPEARED).unlink(missing_ok=True)
+        for name in ("upper", "work/work", "work", "masks", ""):
+            (directory / name).rmdir()
         return
     rm = ("/bin/rm", "-rf", str(directory))
     if _succeeds(*rm):
